@@ -1,0 +1,5 @@
+//! Tiderace: event-time stream processing on timely dataflow.
+pub mod decode;
+pub mod error;
+pub mod sink;
+pub mod source;

@@ -1,0 +1,2 @@
+//! The `tiderace` binary.
+fn main() {}
