@@ -1,5 +1,8 @@
 //! Tiderace: event-time stream processing on timely dataflow.
+pub mod clock;
 pub mod decode;
 pub mod error;
+pub mod flow;
+pub mod observe;
 pub mod sink;
 pub mod source;
