@@ -1,3 +1,5 @@
 //! Event-time operators over timely streams.
 #![forbid(missing_docs)]
+pub mod aggregate;
+pub mod key;
 pub mod time;
