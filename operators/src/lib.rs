@@ -16,7 +16,6 @@
 #![forbid(missing_docs)]
 
 pub mod aggregate;
-
 pub mod events;
 pub mod input;
 pub mod key;

@@ -1,0 +1,1 @@
+//! Exactness, against arithmetic on long numbers written naively.
