@@ -1,0 +1,3 @@
+//! Seeing inside a running job.
+
+pub mod log;
