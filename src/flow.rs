@@ -17,6 +17,7 @@ use timely::scheduling::Activator;
 
 use crate::clock::Clock;
 use crate::error::Error;
+use crate::runtime::{Process, Worker};
 use crate::source::Waker;
 
 /// What a dataflow needs of the process it runs in.
@@ -211,5 +212,43 @@ impl FlowSetup {
             observer: Observer::default(),
             board: crate::observe::Board::default(),
         }
+    }
+}
+
+impl Host for Arc<Process> {
+    fn stopping(&self) -> bool {
+        Process::stopping(self)
+    }
+
+    fn on_stop(&self, waker: Waker) {
+        Process::on_stop(self, move || waker.wake());
+    }
+
+    fn fail(&self, error: Error) {
+        Process::fail(self, error);
+    }
+
+    fn failed(&self) -> bool {
+        Process::failed(self)
+    }
+}
+
+impl Worker<'_> {
+    /// Builds a dataflow of event streams on this worker. Every worker must build the same.
+    pub fn dataflow<R>(&mut self, build: impl FnOnce(&Flow<'_>) -> R) -> R {
+        self.dataflow_paced(Pace::default(), build)
+    }
+
+    /// Builds a dataflow of event streams with bounds of its own. The tick is the process's.
+    pub fn dataflow_paced<R>(&mut self, pace: Pace, build: impl FnOnce(&Flow<'_>) -> R) -> R {
+        let process = self.process().clone();
+        let setup = FlowSetup {
+            pace: Pace { tick: process.tick(), ..pace },
+            local_workers: process.workers(),
+            observer: process.observer().clone(),
+            board: process.board().clone(),
+            ..FlowSetup::new(Arc::new(process))
+        };
+        self.timely().dataflow::<u64, _, _>(|scope| build(&Flow::new(scope, setup)))
     }
 }
