@@ -5,13 +5,14 @@
 //! standard library. It is part of the format of checkpoints, and defined here in full:
 //!
 //! * **Integers** are widened to 64 bits (with their sign), so `7u8`, `7u64` and `7i32` hash alike
-//!   and a field may be widened later. Then `h = fold((x ^ 0x8bb84b93962eacc9) * 0x9e3779b97f4a7c15)`,
-//!   the product taken at 128 bits and its halves joined by exclusive or. `bool`, `char` and
-//!   [`EventTime`] hash as the integers they are; 128-bit integers as the pair (high, low).
+//!   and a field may be widened later. Then
+//!   `h = fold((x ^ 0x8bb84b93962eacc9) * (rotate_left(x, 32) ^ 0x2d358dccaa6c78a5))`, the product
+//!   taken at 128 bits and its halves joined by exclusive or. `bool`, `char` and [`EventTime`] hash
+//!   as the integers they are; 128-bit integers as the pair (high, low).
 //! * **Strings and bytes** hash by rapidhash V3 of their bytes, with its default seed.
-//! * **Several parts** (tuples, structs) start from `h = 0x4b33a62ed433d4a3 + number of parts` and take each part's
-//!   hash `p` in order as `h = integer_hash(rotate_left(h, 26) ^ p)`. Slices of anything but bytes,
-//!   and arrays, do the same over their elements.
+//! * **Several parts** (tuples, structs) start from `h = 0x4b33a62ed433d4a3 + number of parts` and
+//!   take each part's hash `p` in order as `h = integer_hash(rotate_left(h, 26) ^ p)`. Slices and
+//!   arrays of anything but bytes do the same over their elements.
 //! * **Options**: `None` is zero parts, `Some(x)` is one part.
 //!
 //! Floats are not keys: `-0.0 == 0.0` and `NaN != NaN` have no good answer. Take
@@ -163,11 +164,13 @@ impl Parts {
     }
 }
 
-/// One folded multiply. Low bits of the input reach the high bits through the low half of the
-/// product, high bits reach the low bits through its high half.
+/// One folded multiply of the value with itself, its halves swapped, so that every bit of the value
+/// stands both high and low in a factor and reaches all bits of the product's folded halves.
 #[inline]
 const fn mix(value: u64) -> u64 {
-    let product = (value ^ 0x8bb8_4b93_962e_acc9) as u128 * 0x9e37_79b9_7f4a_7c15_u128;
+    let a = value ^ 0x8bb8_4b93_962e_acc9;
+    let b = value.rotate_left(32) ^ 0x2d35_8dcc_aa6c_78a5;
+    let product = a as u128 * b as u128;
     (product >> 64) as u64 ^ product as u64
 }
 
