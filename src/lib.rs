@@ -9,3 +9,12 @@ pub mod sink;
 pub mod source;
 
 pub use runtime::execute;
+
+/// What a program on this engine usually needs.
+pub mod prelude {
+    pub use tiderace_operators::prelude::*;
+
+    pub use crate::error::{Error, Kind};
+    pub use crate::flow::Flow;
+    pub use crate::source::{SourceStream, event_time};
+}

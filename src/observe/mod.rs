@@ -2,5 +2,9 @@
 
 mod board;
 pub mod log;
+mod status;
+mod why;
 
 pub use board::{Board, PartitionReport, SourceReport};
+pub use status::{Ledger, OperatorStatus, ProcessStatus, Status};
+pub use why::{instant, why};
