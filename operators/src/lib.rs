@@ -16,6 +16,7 @@
 #![forbid(missing_docs)]
 
 pub mod aggregate;
+pub mod dedup;
 pub mod events;
 pub mod input;
 pub mod key;
@@ -29,6 +30,7 @@ pub mod window;
 /// What a program on this library usually needs.
 pub mod prelude {
     pub use crate::aggregate::*;
+    pub use crate::dedup::Horizon;
     pub use crate::events::{Data, Events, Tick};
     pub use crate::input::EventInput;
     pub use crate::key::Key;
