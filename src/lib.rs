@@ -1,6 +1,7 @@
 //! Tiderace: event-time stream processing on timely dataflow.
 pub mod clock;
 pub mod decode;
+pub mod encode;
 pub mod error;
 pub mod flow;
 pub mod observe;

@@ -7,6 +7,12 @@
 
 use crate::error::Error;
 
+pub mod file;
+mod lines;
+pub mod log;
+pub mod memory;
+pub mod stdout;
+
 /// What a sink promises about rows that were written once, when the run is repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guarantee {

@@ -1,0 +1,223 @@
+//! Rows as lines of a file (NDJSON and the like), at least once.
+//!
+//! One worker writes one file, so no lock is shared and no line is torn. With a single worker it
+//! has the path as given. With more, `{worker}` in the path stands for the worker's five-digit
+//! number; without it the number goes in front of the extension: `out.ndjson` becomes
+//! `out-00000.ndjson`, `out-00001.ndjson` and so on. Files of an earlier run with more workers are
+//! left alone.
+//!
+//! A commit hands all lines to the operating system, and to the disk if [`FileSinkBuilder::sync`]
+//! is asked for.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write as _};
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::lines::EncodedLines;
+use super::{Commit, Guarantee, Sink, SinkContext, Staged, Write};
+use crate::encode::Encode;
+use crate::error::{Error, Kind};
+
+/// How many bytes of lines are kept before they are written without waiting for a commit.
+const BUFFER: usize = 128 << 10;
+
+/// What makes the file sinks of all workers.
+pub struct FileSinkBuilder<F> {
+    name: String,
+    path: PathBuf,
+    encoder: Arc<F>,
+    append: bool,
+    sync: bool,
+}
+
+impl<F> Clone for FileSinkBuilder<F> {
+    fn clone(&self) -> Self {
+        FileSinkBuilder {
+            name: self.name.clone(),
+            path: self.path.clone(),
+            encoder: self.encoder.clone(),
+            append: self.append,
+            sync: self.sync,
+        }
+    }
+}
+
+impl<E: Encode, F: Fn() -> E> FileSinkBuilder<F> {
+    /// Keeps what is in the file and writes behind it. A torn last line, as a full disk or a crash
+    /// leaves it, is ended first, so that it spoils no other.
+    #[must_use]
+    pub fn append(mut self) -> Self {
+        self.append = true;
+        self
+    }
+
+    /// Has each commit wait until the lines are on the disk.
+    #[must_use]
+    pub fn sync(mut self) -> Self {
+        self.sync = true;
+        self
+    }
+
+    /// The file that a worker writes.
+    pub fn path_of(&self, context: SinkContext) -> PathBuf {
+        let number = format!("{:05}", context.worker);
+        let whole = self.path.to_string_lossy();
+        if whole.contains("{worker}") {
+            return whole.replace("{worker}", &number).into();
+        }
+        if context.peers == 1 {
+            return self.path.clone();
+        }
+        let mut name = self.path.file_stem().unwrap_or_default().to_owned();
+        name.push("-");
+        name.push(number);
+        if let Some(extension) = self.path.extension() {
+            name.push(".");
+            name.push(extension);
+        }
+        self.path.with_file_name(name)
+    }
+
+    /// The sink of one worker; its file is opened, and emptied unless it appends.
+    pub fn build(&self, context: SinkContext) -> Result<FileSink<E>, Error> {
+        let path = self.path_of(context);
+        let file = open(&path, self.append)?;
+        Ok(FileSink {
+            name: self.name.clone(),
+            path,
+            file,
+            lines: EncodedLines::new((self.encoder)()),
+            unstaged: 0,
+            sync: self.sync,
+        })
+    }
+}
+
+/// Opens a file for writing, with everything that may be wrong with it told at once.
+fn open(path: &Path, append: bool) -> Result<File, Error> {
+    let failed = |error: std::io::Error| {
+        use std::io::ErrorKind::{IsADirectory, NotADirectory, NotFound, PermissionDenied};
+        let config =
+            matches!(error.kind(), IsADirectory | NotADirectory | NotFound | PermissionDenied);
+        let kind = if config { Kind::Config } else { Kind::Storage };
+        let message = format!("cannot write {}: {error}", path.display());
+        let hint = (error.kind() == NotFound).then_some("the folder must exist");
+        let error = Error::new(kind, message).caused_by(error);
+        if let Some(hint) = hint { error.hint(hint) } else { error }
+    };
+    if std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo()) {
+        // Opening it would wait for a reader.
+        let message = format!("cannot write {}: it is a pipe, not a file", path.display());
+        return Err(Error::new(Kind::Config, message));
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create(true);
+    if !append {
+        return options.truncate(true).open(path).map_err(failed);
+    }
+    let mut file = options.read(true).append(true).open(path).map_err(failed)?;
+    if file.metadata().map_err(failed)?.len() > 0 {
+        let mut last = [0];
+        file.seek(SeekFrom::End(-1)).map_err(failed)?;
+        file.read_exact(&mut last).map_err(failed)?;
+        if last != *b"\n" {
+            tracing::warn!(path = %path.display(), "the last line of the file was torn");
+            file.write_all(b"\n").map_err(failed)?;
+        }
+    }
+    Ok(file)
+}
+
+/// One worker's file.
+pub struct FileSink<E> {
+    name: String,
+    path: PathBuf,
+    file: File,
+    lines: EncodedLines<E>,
+    unstaged: u64,
+    sync: bool,
+}
+
+impl<E: Encode> FileSink<E> {
+    /// A sink of lines into this file; `encoder` makes the encoder of each worker.
+    #[allow(clippy::new_ret_no_self)]
+    pub fn new<F: Fn() -> E>(
+        name: impl Into<String>,
+        path: impl Into<PathBuf>,
+        encoder: F,
+    ) -> FileSinkBuilder<F> {
+        FileSinkBuilder {
+            name: name.into(),
+            path: path.into(),
+            encoder: Arc::new(encoder),
+            append: false,
+            sync: false,
+        }
+    }
+
+    /// Hands all lines to the operating system.
+    fn flush(&mut self) -> Result<(), Error> {
+        let written = self.file.write_all(&self.lines.bytes);
+        // After a failure it is unknown how much of it was written, so it is not tried again.
+        self.lines.bytes.clear();
+        written.map_err(|error| self.failed(error))
+    }
+
+    #[cold]
+    fn failed(&self, error: std::io::Error) -> Error {
+        let message =
+            format!("sink `{}`: cannot write {}: {error}", self.name, self.path.display());
+        let failed = Error::new(Kind::Storage, message);
+        let failed = match error.kind() {
+            std::io::ErrorKind::StorageFull => {
+                failed.hint("make room on the disk and start again; the last line may be torn")
+            }
+            _ => failed,
+        };
+        failed.caused_by(error)
+    }
+}
+
+impl<E: Encode> Sink for FileSink<E> {
+    type Record = E::Record;
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn guarantee(&self) -> Guarantee {
+        Guarantee::AtLeastOnce
+    }
+
+    fn write(&mut self, tick: u64, rows: &mut Vec<E::Record>) -> Result<Write, Error> {
+        for row in rows.iter() {
+            self.lines.push(&self.name, tick, row)?;
+            if self.lines.bytes.len() >= BUFFER {
+                self.flush()?;
+            }
+        }
+        self.unstaged += rows.len() as u64;
+        rows.clear();
+        Ok(Write::All)
+    }
+
+    fn stage(&mut self, tick: u64) -> Result<Staged, Error> {
+        Ok(Staged { tick, rows: std::mem::take(&mut self.unstaged), bytes: Vec::new() })
+    }
+
+    fn commit(&mut self, _: &Staged) -> Result<Commit, Error> {
+        self.flush()?;
+        if self.sync {
+            self.file.sync_data().map_err(|error| self.failed(error))?;
+        }
+        Ok(Commit::Done)
+    }
+
+    fn close(&mut self) {
+        if let Err(error) = self.flush() {
+            tracing::error!(sink = self.name, %error, "rows that were not committed are lost");
+        }
+    }
+}

@@ -1,0 +1,447 @@
+//! An in-memory channel as a source, for tests and for programs that embed the engine.
+//!
+//! The channel has a fixed number of partitions; partition `p` belongs to worker `p % peers`. Up to
+//! `capacity` records wait in it over all partitions: then a send waits and [`try_send`] gives the
+//! record back. The input ends when every sender is dropped or one of them calls
+//! [`close`](ChannelSender::close), after the records that wait have been read.
+//!
+//! A channel lives in one process. When there are several, the partitions of the other processes'
+//! workers are refused to the senders as soon as the builder has been dropped, so nothing waits for
+//! a reader that cannot come. A worker's own thread must not [`send`](ChannelSender::send) into a
+//! channel that it reads itself: when full, it would wait for itself.
+//!
+//! [`try_send`]: ChannelSender::try_send
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::{
+    Batch, Message, Offset, Partition, PartitionEvent, Poll, Replay, Source, SourceContext, Waker,
+};
+use crate::error::{Error, Kind};
+
+/// A record that waits, with its place.
+struct Waiting<D> {
+    partition: Partition,
+    offset: Offset,
+    record: D,
+}
+
+/// The side of one reader.
+enum Reader {
+    /// Its worker has not built its source yet.
+    Expected,
+    /// It reads; `true` when it was told that nothing waits, so that it must be woken.
+    Reads(Waker, bool),
+    /// It is gone for good.
+    Gone,
+}
+
+/// What all ends of a channel share, behind one lock.
+struct State<D> {
+    /// The records that wait, in the order of the sends; one queue for each worker once their
+    /// number is known, one for all before that.
+    queues: Vec<VecDeque<Waiting<D>>>,
+    readers: Vec<Reader>,
+    waiting: usize,
+    /// Per partition, the offset of the next record sent.
+    sent: Vec<Offset>,
+    /// Per partition, what the engine has committed.
+    committed: Vec<Offset>,
+    /// How many senders live.
+    senders: usize,
+    closed: bool,
+}
+
+impl<D> State<D> {
+    fn owner(&self, partition: Partition) -> usize {
+        partition as usize % self.readers.len()
+    }
+
+    /// Why nothing can be sent into this partition any more.
+    fn refusal(&self, partition: Partition) -> Option<Refusal> {
+        if partition as usize >= self.sent.len() {
+            Some(Refusal::UnknownPartition)
+        } else if self.closed || matches!(self.readers[self.owner(partition)], Reader::Gone) {
+            Some(Refusal::Closed)
+        } else {
+            None
+        }
+    }
+
+    /// Puts a record in line; the waker of its reader, if that one sleeps.
+    fn put(&mut self, partition: Partition, record: D) -> Option<Waker> {
+        let offset = self.sent[partition as usize];
+        self.sent[partition as usize] += 1;
+        self.waiting += 1;
+        let owner = self.owner(partition);
+        self.queues[owner].push_back(Waiting { partition, offset, record });
+        match &mut self.readers[owner] {
+            Reader::Reads(waker, asleep @ true) => {
+                *asleep = false;
+                Some(waker.clone())
+            }
+            _ => None,
+        }
+    }
+
+    /// All wakers, to tell every reader that something has changed.
+    fn wakers(&self) -> Vec<Waker> {
+        let readers = self.readers.iter();
+        readers
+            .filter_map(|r| if let Reader::Reads(w, _) = r { Some(w.clone()) } else { None })
+            .collect()
+    }
+
+    /// A reader is gone: what waited for it will not be read.
+    fn leave(&mut self, worker: usize) {
+        if let Some(reader) = self.readers.get_mut(worker) {
+            *reader = Reader::Gone;
+            self.waiting -= self.queues[worker].len();
+            self.queues[worker].clear();
+        }
+    }
+}
+
+struct Shared<D> {
+    name: Arc<str>,
+    capacity: usize,
+    state: Mutex<State<D>>,
+    /// Signalled when there is room again, and when a send can no longer succeed.
+    room: Condvar,
+}
+
+impl<D> Shared<D> {
+    /// No code of a user runs under the lock, so a poisoned one still guards a whole state.
+    fn lock(&self) -> MutexGuard<'_, State<D>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Why a record was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// As many records wait as the channel holds.
+    Full,
+    /// The channel is closed, or nobody reads the partition.
+    Closed,
+    /// The channel has no such partition.
+    UnknownPartition,
+}
+
+/// A record that was not sent, and why.
+pub struct NotSent<D> {
+    /// The record, given back.
+    pub record: D,
+    /// Why it was not taken.
+    pub why: Refusal,
+}
+
+impl<D> fmt::Debug for NotSent<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NotSent").field("why", &self.why).finish_non_exhaustive()
+    }
+}
+
+impl<D> fmt::Display for NotSent<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.why {
+            Refusal::Full => "the channel is full",
+            Refusal::Closed => "the channel is closed",
+            Refusal::UnknownPartition => "the channel has no such partition",
+        })
+    }
+}
+
+impl<D> std::error::Error for NotSent<D> {}
+
+/// The sending end: clone it for every thread that sends.
+pub struct ChannelSender<D>(Arc<Shared<D>>);
+
+impl<D> ChannelSender<D> {
+    /// Sends into partition 0; waits while the channel is full.
+    pub fn send(&self, record: D) -> Result<(), NotSent<D>> {
+        self.send_to(0, record)
+    }
+
+    /// Sends into a partition; waits while the channel is full.
+    pub fn send_to(&self, partition: Partition, record: D) -> Result<(), NotSent<D>> {
+        let mut state = self.0.lock();
+        loop {
+            if let Some(why) = state.refusal(partition) {
+                return Err(NotSent { record, why });
+            }
+            if state.waiting < self.0.capacity {
+                break;
+            }
+            state = self.0.room.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        let sleeper = state.put(partition, record);
+        drop(state);
+        if let Some(waker) = sleeper {
+            waker.wake();
+        }
+        Ok(())
+    }
+
+    /// Sends into partition 0 if there is room.
+    pub fn try_send(&self, record: D) -> Result<(), NotSent<D>> {
+        self.try_send_to(0, record)
+    }
+
+    /// Sends into a partition if there is room.
+    pub fn try_send_to(&self, partition: Partition, record: D) -> Result<(), NotSent<D>> {
+        let mut state = self.0.lock();
+        if let Some(why) = state.refusal(partition) {
+            return Err(NotSent { record, why });
+        }
+        if state.waiting >= self.0.capacity {
+            return Err(NotSent { record, why: Refusal::Full });
+        }
+        let sleeper = state.put(partition, record);
+        drop(state);
+        if let Some(waker) = sleeper {
+            waker.wake();
+        }
+        Ok(())
+    }
+
+    /// Ends the input for all senders. What was sent before is still read.
+    pub fn close(&self) {
+        let mut state = self.0.lock();
+        state.closed = true;
+        let wakers = state.wakers();
+        drop(state);
+        self.0.room.notify_all();
+        wakers.iter().for_each(Waker::wake);
+    }
+
+    /// How many records wait to be read.
+    pub fn waiting(&self) -> usize {
+        self.0.lock().waiting
+    }
+
+    /// Everything before this offset of the partition has left through a sink; zero if nothing
+    /// has, or if there is no such partition.
+    pub fn committed(&self, partition: Partition) -> Offset {
+        self.0.lock().committed.get(partition as usize).copied().unwrap_or(0)
+    }
+}
+
+impl<D> Clone for ChannelSender<D> {
+    fn clone(&self) -> Self {
+        self.0.lock().senders += 1;
+        ChannelSender(self.0.clone())
+    }
+}
+
+impl<D> Drop for ChannelSender<D> {
+    fn drop(&mut self) {
+        let last = {
+            let mut state = self.0.lock();
+            state.senders -= 1;
+            state.senders == 0
+        };
+        if last {
+            self.close();
+        }
+    }
+}
+
+/// Marks readers that were never built as gone, when the last clone of the builder is dropped.
+struct Unbuilt<D>(Arc<Shared<D>>);
+
+impl<D> Drop for Unbuilt<D> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        for worker in 0..state.readers.len() {
+            if matches!(state.readers[worker], Reader::Expected) {
+                state.leave(worker);
+            }
+        }
+        drop(state);
+        self.0.room.notify_all();
+    }
+}
+
+/// What makes the channel sources of the workers of this process.
+pub struct ChannelBuilder<D>(Arc<Unbuilt<D>>);
+
+impl<D> Clone for ChannelBuilder<D> {
+    fn clone(&self) -> Self {
+        ChannelBuilder(self.0.clone())
+    }
+}
+
+impl<D: 'static> ChannelBuilder<D> {
+    /// The source of one worker. Each worker can have it once: what was read is gone.
+    pub fn build(&self, context: SourceContext) -> Result<ChannelSource<D>, Error> {
+        let shared = &self.0.0;
+        let mut state = shared.lock();
+        let untouched = matches!(state.readers[..], [Reader::Expected]);
+        if untouched && context.peers > 1 {
+            // The number of workers is known from now on: deal out what waits already.
+            state.readers = (0..context.peers).map(|_| Reader::Expected).collect();
+            let early = std::mem::take(&mut state.queues[0]);
+            state.queues = (0..context.peers).map(|_| VecDeque::new()).collect();
+            for waiting in early {
+                let owner = state.owner(waiting.partition);
+                state.queues[owner].push_back(waiting);
+            }
+        }
+        let fits = state.queues.len() == context.peers;
+        match state.readers.get_mut(context.worker) {
+            Some(reader @ Reader::Expected) if fits => {
+                *reader = Reader::Reads(context.waker, false);
+            }
+            _ => {
+                let message = format!(
+                    "channel `{}`: worker {} of {} cannot read it, it has been read before",
+                    shared.name, context.worker, context.peers
+                );
+                return Err(Error::new(Kind::Failed, message)
+                    .hint("a channel cannot be read twice; make a new one for every run"));
+            }
+        }
+        let partitions = state.sent.len() as Partition;
+        let own = (0..partitions).filter(|p| *p as usize % context.peers == context.worker);
+        Ok(ChannelSource {
+            own: own.collect(),
+            name: shared.name.clone(),
+            shared: shared.clone(),
+            worker: context.worker,
+            announced: false,
+            told_empty: false,
+            told_end: false,
+        })
+    }
+}
+
+/// One worker's receiving end.
+pub struct ChannelSource<D> {
+    name: Arc<str>,
+    shared: Arc<Shared<D>>,
+    worker: usize,
+    own: Vec<Partition>,
+    announced: bool,
+    /// Whether the engine knows that nothing waits.
+    told_empty: bool,
+    told_end: bool,
+}
+
+impl<D: 'static> ChannelSource<D> {
+    /// A channel of one partition that holds up to `capacity` records (at least one).
+    pub fn bounded(capacity: usize) -> (ChannelBuilder<D>, ChannelSender<D>) {
+        Self::partitioned("channel", 1, capacity)
+    }
+
+    /// A channel with a name and several partitions, numbered from 0.
+    pub fn partitioned(
+        name: impl Into<Arc<str>>,
+        partitions: u32,
+        capacity: usize,
+    ) -> (ChannelBuilder<D>, ChannelSender<D>) {
+        let partitions = partitions.max(1) as usize;
+        let shared = Arc::new(Shared {
+            name: name.into(),
+            capacity: capacity.max(1),
+            state: Mutex::new(State {
+                queues: vec![VecDeque::new()],
+                readers: vec![Reader::Expected],
+                waiting: 0,
+                sent: vec![0; partitions],
+                committed: vec![0; partitions],
+                senders: 1,
+                closed: false,
+            }),
+            room: Condvar::new(),
+        });
+        (ChannelBuilder(Arc::new(Unbuilt(shared.clone()))), ChannelSender(shared))
+    }
+}
+
+impl<D: 'static> Source for ChannelSource<D> {
+    type Record = D;
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn replay(&self) -> Replay {
+        Replay::Never
+    }
+
+    fn consume(&mut self, limit: usize, batch: &mut Batch<D>) -> Result<Poll, Error> {
+        if !self.announced {
+            self.announced = true;
+            for &partition in &self.own {
+                batch.event(partition, PartitionEvent::Assigned(0));
+            }
+        }
+        let bytes = u32::try_from(size_of::<D>()).unwrap_or(u32::MAX);
+        let mut state = self.shared.lock();
+        let mut taken = 0;
+        while taken < limit {
+            let Some(waiting) = state.queues[self.worker].pop_front() else { break };
+            taken += 1;
+            batch.push(Message {
+                partition: waiting.partition,
+                next: waiting.offset + 1,
+                timestamp: None,
+                bytes,
+                record: Ok(waiting.record),
+            });
+        }
+        state.waiting -= taken;
+        let empty = state.queues[self.worker].is_empty();
+        let ended = empty && (state.closed || self.own.is_empty());
+        if let Reader::Reads(_, asleep) = &mut state.readers[self.worker] {
+            *asleep = empty;
+        }
+        drop(state);
+        if taken > 0 {
+            self.shared.room.notify_all();
+        }
+        if ended {
+            if !std::mem::replace(&mut self.told_end, true) {
+                for &partition in &self.own {
+                    batch.event(partition, PartitionEvent::Finished);
+                }
+            }
+            return Ok(Poll::Finished);
+        }
+        self.told_empty &= taken == 0;
+        if empty && !std::mem::replace(&mut self.told_empty, true) {
+            // Nothing is on its way to it: the engine may count it as idle after a while.
+            for &partition in &self.own {
+                batch.event(partition, PartitionEvent::CaughtUp);
+            }
+        }
+        Ok(if empty { Poll::Pending } else { Poll::Ready })
+    }
+
+    fn commit(&mut self, positions: &[(Partition, Offset)]) -> Result<(), Error> {
+        let mut state = self.shared.lock();
+        for &(partition, offset) in positions {
+            if let Some(committed) = state.committed.get_mut(partition as usize) {
+                *committed = offset.max(*committed);
+            }
+        }
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        self.shared.lock().leave(self.worker);
+        self.shared.room.notify_all();
+    }
+}
+
+impl<D> Drop for ChannelSource<D> {
+    /// A panic on the worker must not leave senders waiting.
+    fn drop(&mut self) {
+        self.shared.lock().leave(self.worker);
+        self.shared.room.notify_all();
+    }
+}
