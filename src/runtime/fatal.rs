@@ -148,7 +148,7 @@ fn end_by_panic(info: &PanicHookInfo<'_>, clustered: bool) -> ! {
     ));
     say(&text);
     for process in process::running() {
-        process.announce_failure(Kind::Bug.exit_code(), message);
+        process.tell_failure(process.index(), message);
     }
     leave(Kind::Bug.exit_code())
 }

@@ -1,18 +1,25 @@
 //! From a command line to running workers and back to their results.
 
 use std::ffi::OsString;
+use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use timely::communication::Hooks;
-use timely::communication::allocator::{AllocatorBuilder, ProcessBuilder, thread::ThreadBuilder};
+use timely::communication::allocator::thread::ThreadBuilder;
+use timely::communication::allocator::zero_copy::initialize::initialize_networking_from_sockets;
+use timely::communication::allocator::{AllocatorBuilder, ProcessBuilder};
 use timely::execute::execute_from;
 
 use super::args::LaunchArgs;
+use super::control::Control;
+use super::hello::Identity;
 use super::layout::Layout;
+use super::peers::{self, Search};
 use super::process::{Place, Process};
+use super::secret::Secret;
 use super::worker::Worker;
-use super::{fatal, signal};
+use super::{fatal, inherit, signal, supervise};
 use crate::error::{Error, Kind, Result};
 use crate::observe::log;
 
@@ -84,8 +91,22 @@ where
     log::init(&log::Settings::of(&args));
     match layout {
         Layout::Alone => alone(args, own, program),
-        Layout::Supervise { .. } | Layout::Peer { .. } => {
-            Err(Error::new(Kind::Usage, "several processes are not built in yet"))
+        Layout::Supervise { processes } => match inherit::take()? {
+            None => {
+                supervise::supervise(&args, processes)?;
+                Ok(Outcome::Supervised)
+            }
+            Some((given, listener)) => {
+                let generation = u64::from(given.restarts);
+                let place =
+                    Place { index: given.index, processes, restarts: given.restarts, generation };
+                let secret = Secret::from_bytes(given.secret);
+                Ok(together(args, own, place, given.hosts, secret, Some(listener), program))
+            }
+        },
+        Layout::Peer { index, hosts, secret } => {
+            let place = Place { index, processes: hosts.len(), ..Place::default() };
+            Ok(together(args, own, place, hosts, secret, None, program))
         }
     }
 }
@@ -103,13 +124,94 @@ where
     } else {
         threads(process.args()).into_iter().map(AllocatorBuilder::Process).collect()
     };
-    let results = run(&process, builders, program);
+    let results = run(&process, builders, program).and_then(|results| {
+        process.leave()?;
+        Ok(results)
+    });
     process.set_done();
     let results = results?;
     match process.take_failure() {
         Some(error) => Err(error),
         None => Ok(Outcome::Finished { results, process }),
     }
+}
+
+/// Runs one of several processes. Any failure ends the process here, with its exit code: peers
+/// and supervisor go by it, and `main` of a library program might turn it into another.
+fn together<R, F>(
+    args: LaunchArgs,
+    own: Vec<String>,
+    place: Place,
+    hosts: Vec<String>,
+    secret: Secret,
+    listener: Option<TcpListener>,
+    program: F,
+) -> Outcome<R>
+where
+    R: Send + 'static,
+    F: Fn(&mut Worker<'_>) -> Result<R> + Send + Sync + 'static,
+{
+    let started = begin(args, own, place);
+    let ended = started.and_then(|process| {
+        let results = join_and_run(&process, hosts, secret, listener, program)?;
+        while process.failed() {
+            // The thread that reports the failure is about to end the process.
+            std::thread::park();
+        }
+        process.set_done();
+        Ok(Outcome::Finished { results, process })
+    });
+    ended.unwrap_or_else(|error| fatal::exit_with(&error))
+}
+
+fn join_and_run<R, F>(
+    process: &Arc<Process>,
+    hosts: Vec<String>,
+    secret: Secret,
+    listener: Option<TcpListener>,
+    program: F,
+) -> Result<Vec<R>>
+where
+    R: Send + 'static,
+    F: Fn(&mut Worker<'_>) -> Result<R> + Send + Sync + 'static,
+{
+    let (args, index) = (process.args(), process.index());
+    let listener = match listener {
+        Some(listener) => listener,
+        None => peers::listen(&hosts[index], &format!("process {index} of the hosts"))?,
+    };
+    let search = Search {
+        who: Identity {
+            job: args.job.clone(),
+            generation: process.generation(),
+            plan: args.plan,
+            processes: process.processes(),
+            workers: process.workers(),
+            index,
+        },
+        secret,
+        hosts: hosts.clone(),
+        timeout: args.connect_timeout,
+        report: args.report,
+    };
+    let Some(links) = peers::find(search, listener, || process.stopping())? else {
+        return Ok(Vec::new());
+    };
+    process.set_control(Control::start(process, links.control, &hosts)?);
+    let mut data = links.data;
+    let sockets = (0..process.processes()).map(|peer| data.remove(&peer)).collect();
+    let hooks = Hooks::default();
+    let (builders, traffic) =
+        initialize_networking_from_sockets(threads(args), sockets, index, args.workers, hooks)
+            .map_err(|error| {
+                Error::new(Kind::Failed, "cannot start the threads of the network").caused_by(error)
+            })?;
+    let builders = builders.into_iter().map(AllocatorBuilder::Tcp).collect();
+    let results = run(process, builders, program)?;
+    // Sends what is left and waits until every other process has done the same.
+    drop(traffic);
+    process.leave()?;
+    Ok(results)
 }
 
 /// What comes before workers: from here on signals and panics are the process's business.

@@ -7,13 +7,19 @@
 //! has failed.
 
 mod args;
+mod control;
 mod fatal;
+mod frame;
+mod hello;
+mod inherit;
 mod launch;
 mod layout;
 mod os;
+mod peers;
 mod process;
 mod secret;
 mod signal;
+mod supervise;
 mod worker;
 
 pub use args::{LaunchArgs, LogFormat, expand_help};

@@ -1,21 +1,27 @@
 //! What the workers of one process share: its place in the job, the stop, the failure, and what it
 //! tells the other processes.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use super::args::LaunchArgs;
-use super::fatal;
+use super::{fatal, frame};
 use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, Result};
 use crate::observe::Board;
 use tiderace_operators::observe::Observer;
 
 /// How long workers that can still return get before the process ends around them.
 const RETURN_WAIT: Duration = Duration::from_millis(1500);
 
+/// How long a process that ends by a failure takes to tell the others why.
+const TELL_WAIT: Duration = Duration::from_millis(300);
+
 type Callback = Box<dyn Fn() + Send>;
+type Farewell = Box<dyn FnOnce() -> Vec<u8> + Send>;
 
 /// The context of a process, shared by its workers, operators and helper threads.
 pub struct Process {
@@ -31,6 +37,11 @@ pub struct Process {
     failure: Mutex<Option<Error>>,
     observer: Observer,
     board: Board,
+    control: OnceLock<Control>,
+    /// The latest snapshot of each process that is known here.
+    snapshots: Mutex<BTreeMap<usize, Vec<u8>>>,
+    last: Mutex<Option<Vec<u8>>>,
+    farewell: Mutex<Option<Farewell>>,
     done: (Mutex<bool>, Condvar),
 }
 
@@ -64,6 +75,10 @@ impl Process {
             failure: Mutex::default(),
             observer: Observer::default(),
             board: Board::default(),
+            control: OnceLock::new(),
+            snapshots: Mutex::default(),
+            last: Mutex::default(),
+            farewell: Mutex::default(),
             done: (Mutex::new(false), Condvar::new()),
         });
         let mut running = lock(&RUNNING);
@@ -154,25 +169,91 @@ impl Process {
         lock(&self.on_dump).push(Box::new(dump));
     }
 
+    /// Gives process 0 what this process knows about itself, in place of what it gave before.
+    pub fn publish(&self, bytes: Vec<u8>) -> Result<()> {
+        check_size(&bytes)?;
+        if let Some(control) = self.control.get() {
+            control.snapshot(&bytes);
+        }
+        self.keep_snapshot(self.index(), bytes);
+        Ok(())
+    }
+
+    /// Gives process 0 what this process has to say at its end. Process 0 has it before
+    /// [`execute`](super::execute) returns there.
+    pub fn publish_final(&self, bytes: Vec<u8>) -> Result<()> {
+        check_size(&bytes)?;
+        *lock(&self.last) = Some(bytes);
+        Ok(())
+    }
+
+    /// Calls this when the workers of this process have finished, and publishes what it returns as
+    /// with [`publish_final`](Self::publish_final).
+    pub fn on_finish(&self, farewell: impl FnOnce() -> Vec<u8> + Send + 'static) {
+        *lock(&self.farewell) = Some(Box::new(farewell));
+    }
+
+    /// The latest that each process has published, by index. All of them are known on process 0,
+    /// only its own on the others.
+    pub fn snapshots(&self) -> Vec<(usize, Vec<u8>)> {
+        lock(&self.snapshots).iter().map(|(index, bytes)| (*index, bytes.clone())).collect()
+    }
+
+    pub(super) fn keep_snapshot(&self, index: usize, bytes: Vec<u8>) {
+        lock(&self.snapshots).insert(index, bytes);
+    }
+
+    pub(super) fn set_control(&self, control: Control) {
+        if self.control.set(control).is_err() {
+            unreachable!("the control connections of a process are made once");
+        }
+        if self.stopping() {
+            // The stop came while they were being made.
+            self.tell_stop(libc::SIGTERM);
+        }
+    }
+
+    /// The workers have finished: the last words, in good order.
+    pub(super) fn leave(&self) -> Result<()> {
+        if let Some(farewell) = lock(&self.farewell).take() {
+            self.publish_final(farewell())?;
+        }
+        let last = lock(&self.last).take();
+        if let Some(bytes) = &last {
+            self.keep_snapshot(self.index(), bytes.clone());
+        }
+        if let Some(control) = self.control.get() {
+            for index in control.leave(last) {
+                tracing::warn!("process {index} did not say in time how it ended");
+            }
+        }
+        Ok(())
+    }
+
     /// Ends this process with the error's message and exit code; the first error wins.
     ///
     /// In a job of one process the workers are given a moment to return, so that
     /// [`execute`](super::execute) can return the error. Otherwise the process ends, and its peers
     /// with it.
     pub fn fail(self: &Arc<Self>, error: Error) {
+        let why = error.to_string();
+        self.fail_for(self.index(), &why, error);
+    }
+
+    /// Fails because of what happened in process `index`; that is what the others are told.
+    pub(super) fn fail_for(self: &Arc<Self>, index: usize, why: &str, error: Error) {
         {
             let mut failure = lock(&self.failure);
             if self.failed.swap(true, Ordering::SeqCst) {
                 tracing::debug!("a further failure: {error}");
                 return;
             }
-            self.announce_failure(error.kind().exit_code(), &error.to_string());
             *failure = Some(error);
         }
-        let process = Arc::clone(self);
-        let alone = self.processes() == 1;
+        let (process, why) = (Arc::clone(self), why.to_string());
         let end = move || {
-            if alone && process.wait_done(RETURN_WAIT) {
+            process.tell_failure(index, &why);
+            if process.processes() == 1 && process.wait_done(RETURN_WAIT) {
                 return;
             }
             if let Some(error) = process.take_failure() {
@@ -194,7 +275,17 @@ impl Process {
     }
 
     /// Tells the other processes why this one is about to end.
-    pub(super) fn announce_failure(&self, _code: i32, _message: &str) {}
+    pub(super) fn tell_failure(&self, index: usize, why: &str) {
+        if let Some(control) = self.control.get() {
+            control.failed(index, why, TELL_WAIT);
+        }
+    }
+
+    fn tell_stop(&self, signal: i32) {
+        if let Some(control) = self.control.get() {
+            control.stop(signal);
+        }
+    }
 
     /// A signal from outside: the first stops the job, the second ends the process.
     pub(super) fn signalled(self: &Arc<Self>, signal: i32) {
@@ -206,7 +297,7 @@ impl Process {
     }
 
     /// Stops this process's part of the job; `spread` tells the others too.
-    pub(super) fn stop_by(self: &Arc<Self>, signal: i32, _spread: bool) {
+    pub(super) fn stop_by(self: &Arc<Self>, signal: i32, spread: bool) {
         let callbacks = {
             let mut callbacks = lock(&self.on_stop);
             if self.stopping.swap(true, Ordering::SeqCst) {
@@ -215,6 +306,9 @@ impl Process {
             std::mem::take(&mut *callbacks)
         };
         tracing::info!("stopping: input ends, what is in flight finishes");
+        if spread {
+            self.tell_stop(signal);
+        }
         for wake in callbacks {
             wake();
         }
@@ -273,6 +367,14 @@ impl fmt::Debug for Process {
             .field("failed", &self.failed())
             .finish_non_exhaustive()
     }
+}
+
+fn check_size(bytes: &[u8]) -> Result<()> {
+    if bytes.len() <= frame::MOST_BYTES {
+        return Ok(());
+    }
+    let (length, most) = (bytes.len(), frame::MOST_BYTES);
+    Err(Error::new(Kind::Bug, format!("a snapshot has {length} bytes; at most {most} are sent")))
 }
 
 /// Locks what holds no invariant across a panic.
