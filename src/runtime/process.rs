@@ -8,8 +8,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use super::args::LaunchArgs;
+use super::control::Control;
 use super::{fatal, frame};
-use crate::error::{Error, Kind};
 use crate::error::{Error, Kind, Result};
 use crate::observe::Board;
 use tiderace_operators::observe::Observer;
