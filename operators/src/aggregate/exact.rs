@@ -128,11 +128,11 @@ impl ExactSum {
         match &self.wide {
             None => {
                 let (low, high) = halves(self.near.unsigned_abs());
-                round(self.near < 0, &[low, high], i32::from(self.base), false)
+                round(self.near < 0, &[low, high], i32::from(self.base))
             }
             Some(_) => {
                 let (negative, limbs) = self.whole();
-                round(negative, &limbs, LEAST, false)
+                round(negative, &limbs, LEAST)
             }
         }
     }

@@ -94,3 +94,6 @@ pub trait Aggregate<D>: Clone + 'static {
     /// The result of the rows so far; more may follow.
     fn finish(&self, state: &Self::State) -> Self::Output;
 }
+
+#[cfg(test)]
+mod tests;
