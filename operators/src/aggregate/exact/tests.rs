@@ -272,7 +272,10 @@ fn a_remainder_breaks_a_tie() {
 #[test]
 fn carries_are_worked_off_in_time() {
     let mut wide = Wide::default();
-    wide.add(i128::MAX, LEAST + 31);
+    for _ in 0..10 {
+        wide.add(i128::MAX, LEAST + 31);
+        assert!(wide.within_bounds());
+    }
     for _ in 0..200 {
         let other = wide.clone();
         wide.merge(&other);
