@@ -7,12 +7,15 @@
 //! it does not matter which values went where.
 
 mod round;
+mod spread;
 mod wide;
 
 use serde::{Deserialize, Serialize};
 
 use round::{divide, round};
 use wide::Wide;
+
+pub(super) use spread::spread;
 
 /// The exponent of the last bit of the least denormal number, the least there is.
 const LEAST: i32 = -1_074;

@@ -32,6 +32,7 @@ mod exact;
 mod extreme;
 mod fast;
 mod of;
+mod spread;
 mod sum;
 mod tuple;
 
@@ -40,6 +41,7 @@ pub use exact::ExactSum;
 pub use extreme::{Max, Min, Ranked};
 pub use fast::{FastMean, FastSum};
 pub use of::Of;
+pub use spread::{StdPop, StdSample, VarPop, VarSample};
 pub use sum::{Mean, Number, Sum};
 
 use serde::Serialize;

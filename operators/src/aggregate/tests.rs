@@ -34,7 +34,12 @@ fn summary(parts: &[Vec<Row>], order: &[prop::sample::Index]) -> String {
         (Count, of.count_if(|r| r.signed > 0), of.sum(|r| r.signed), of.sum(|r| r.unsigned)),
         (of.mean(|r| r.signed), of.mean(|r| r.unsigned), of.sum(|r| r.float), of.mean(|r| r.float)),
         (of.sum(|r| r.single), of.min(|r| r.signed), of.max(|r| r.unsigned)),
-        (of.min(|r| r.float), of.max(|r| r.float)),
+        (
+            of.min(|r| r.float),
+            of.max(|r| r.float),
+            of.var_pop(|r| r.float),
+            of.std_sample(|r| r.single),
+        ),
         (of.min(|r| r.name.clone()), of.max(|r| (r.single, r.name.clone()))),
     );
     let mut states: Vec<_> = parts
@@ -52,9 +57,10 @@ fn summary(parts: &[Vec<Row>], order: &[prop::sample::Index]) -> String {
         let into = order.next().map_or(0, |index| index.index(states.len()));
         all.merge(&mut states[into], &state);
     }
-    let (counts, sums, singles, (least, greatest), names) = all.finish(&states[0]);
+    let (counts, sums, singles, (least, greatest, var, std), names) = all.finish(&states[0]);
     let bits = (sums.0.to_bits(), sums.1.to_bits(), sums.2.to_bits(), sums.3.to_bits());
-    let extremes = (least.map(f64::to_bits), greatest.map(f64::to_bits));
+    let extremes =
+        (least.map(f64::to_bits), greatest.map(f64::to_bits), var.map(f64::to_bits), std);
     format!("{counts:?} {bits:?} {singles:?} {extremes:?} {names:?}")
 }
 

@@ -45,13 +45,18 @@ pub(super) fn divide(negative: bool, limbs: &[u64], exponent: i32, count: u64) -
     // is left over shows in one of them (it is at least one part in 2^64), so no tie is mistaken.
     let mut quotient = vec![0; limbs.len() + 2];
     quotient[2..].copy_from_slice(limbs);
+    divide_whole(&mut quotient, count);
+    round(negative, &quotient, exponent - 128)
+}
+
+/// Divides a whole number, rounding down.
+pub(super) fn divide_whole(limbs: &mut [u64], count: u64) {
     let mut rest = 0_u128;
-    for limb in quotient.iter_mut().rev() {
+    for limb in limbs.iter_mut().rev() {
         let part = rest << 64 | u128::from(*limb);
         *limb = (part / u128::from(count)) as u64;
         rest = part % u128::from(count);
     }
-    round(negative, &quotient, exponent - 128)
 }
 
 /// The 64 bits from bit `from` on.
