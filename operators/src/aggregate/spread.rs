@@ -183,6 +183,18 @@ mod tests {
     }
 
     #[test]
+    fn many_rows_spread_like_few() {
+        let few = moments([0.1, -7.3, 1e5, 3.0]);
+        let mut many = few.clone();
+        for _ in 0..60 {
+            let other = many.clone();
+            VarPop::of(|x: &f64| *x).merge(&mut many, &other);
+        }
+        assert_eq!(many.2, 1 << 62);
+        assert_eq!(variance(&many, 0), variance(&few, 0));
+    }
+
+    #[test]
     fn values_that_are_not_finite() {
         let of = |values: [f64; 2]| variance(&moments(values), 0).expect("there are values");
         assert!(of([f64::NAN, 1.0]).is_nan());
