@@ -7,7 +7,7 @@
 //! * **Integers** are widened to 64 bits (with their sign), so `7u8`, `7u64` and `7i32` hash alike
 //!   and a field may be widened later. Then
 //!   `h = fold((x ^ 0x8bb84b93962eacc9) * (rotate_left(x, 32) ^ 0x2d358dccaa6c78a5))`, the product
-//!   taken at 128 bits and its halves joined by exclusive or. `bool`, `char` and [`EventTime`] hash
+//!   taken at 128 bits and its halves joined by exclusive or. `bool`, `char` and [`EventTime`](crate::time::EventTime) hash
 //!   as the integers they are; 128-bit integers as the pair (high, low).
 //! * **Strings and bytes** hash by rapidhash V3 of their bytes, with its default seed.
 //! * **Several parts** (tuples, structs) start from `h = 0x4b33a62ed433d4a3 + number of parts` and
@@ -18,13 +18,10 @@
 //! Floats are not keys: `-0.0 == 0.0` and `NaN != NaN` have no good answer. Take
 //! [`f64::to_bits`], or round to an integer, and say so in the key's type.
 
-use std::rc::Rc;
-use std::sync::Arc;
+mod types;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-
-use crate::time::{EventTime, Span};
 
 /// How many key groups there are. A constant of the format, not a setting.
 pub const GROUPS: u32 = 4_096;
@@ -172,151 +169,6 @@ const fn mix(value: u64) -> u64 {
     let b = value.rotate_left(32) ^ 0x2d35_8dcc_aa6c_78a5;
     let product = a as u128 * b as u128;
     (product >> 64) as u64 ^ product as u64
-}
-
-macro_rules! integers {
-    ($($int:ty as $wide:ty),+ $(,)?) => {$(
-        impl StableHash for $int {
-            #[inline]
-            fn stable_hash(&self) -> u64 {
-                mix(*self as $wide as u64)
-            }
-        }
-    )+};
-}
-
-integers!(
-    bool as u64,
-    char as u64,
-    u16 as u64,
-    u32 as u64,
-    u64 as u64,
-    usize as u64,
-    i8 as i64,
-    i16 as i64,
-    i32 as i64,
-    i64 as i64,
-    isize as i64,
-);
-
-impl StableHash for u8 {
-    #[inline]
-    fn stable_hash(&self) -> u64 {
-        mix(u64::from(*self))
-    }
-
-    #[inline]
-    fn stable_hash_slice(values: &[u8]) -> u64 {
-        rapidhash::v3::rapidhash_v3(values)
-    }
-}
-
-macro_rules! wide_integers {
-    ($($int:ty),+) => {$(
-        impl StableHash for $int {
-            #[inline]
-            fn stable_hash(&self) -> u64 {
-                ((*self >> 64) as u64, *self as u64).stable_hash()
-            }
-        }
-    )+};
-}
-
-wide_integers!(u128, i128);
-
-impl StableHash for EventTime {
-    #[inline]
-    fn stable_hash(&self) -> u64 {
-        self.micros().stable_hash()
-    }
-}
-
-impl StableHash for Span {
-    #[inline]
-    fn stable_hash(&self) -> u64 {
-        self.micros().stable_hash()
-    }
-}
-
-impl StableHash for str {
-    #[inline]
-    fn stable_hash(&self) -> u64 {
-        u8::stable_hash_slice(self.as_bytes())
-    }
-}
-
-impl StableHash for String {
-    #[inline]
-    fn stable_hash(&self) -> u64 {
-        self.as_str().stable_hash()
-    }
-}
-
-impl<T: StableHash> StableHash for [T] {
-    #[inline]
-    fn stable_hash(&self) -> u64 {
-        T::stable_hash_slice(self)
-    }
-}
-
-impl<T: StableHash> StableHash for Vec<T> {
-    #[inline]
-    fn stable_hash(&self) -> u64 {
-        self.as_slice().stable_hash()
-    }
-}
-
-impl<T: StableHash, const N: usize> StableHash for [T; N] {
-    #[inline]
-    fn stable_hash(&self) -> u64 {
-        self.as_slice().stable_hash()
-    }
-}
-
-impl<T: StableHash> StableHash for Option<T> {
-    #[inline]
-    fn stable_hash(&self) -> u64 {
-        match self {
-            None => Parts::of(0).hash(),
-            Some(value) => Parts::of(1).with(value).hash(),
-        }
-    }
-}
-
-macro_rules! pointers {
-    ($($pointer:ty),+) => {$(
-        impl<T: StableHash + ?Sized> StableHash for $pointer {
-            #[inline]
-            fn stable_hash(&self) -> u64 {
-                (**self).stable_hash()
-            }
-        }
-    )+};
-}
-
-pointers!(&T, &mut T, Box<T>, Rc<T>, Arc<T>);
-
-macro_rules! tuples {
-    ($($count:literal: $($name:ident)*;)+) => {$(
-        impl<$($name: StableHash),*> StableHash for ($($name,)*) {
-            #[inline]
-            #[allow(non_snake_case, reason = "a part is named like its type")]
-            fn stable_hash(&self) -> u64 {
-                let ($($name,)*) = self;
-                Parts::of($count)$(.with($name))*.hash()
-            }
-        }
-    )+};
-}
-
-tuples! {
-    0: ;
-    1: A;
-    2: A B;
-    3: A B C;
-    4: A B C D;
-    5: A B C D E;
-    6: A B C D E F;
 }
 
 #[cfg(test)]

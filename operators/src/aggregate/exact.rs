@@ -7,12 +7,15 @@
 //! it does not matter which values went where.
 
 mod round;
+mod spread;
 mod wide;
 
 use serde::{Deserialize, Serialize};
 
 use round::{divide, round};
 use wide::Wide;
+
+pub(super) use spread::spread;
 
 /// The exponent of the last bit of the least denormal number, the least there is.
 const LEAST: i32 = -1_074;
@@ -128,11 +131,11 @@ impl ExactSum {
         match &self.wide {
             None => {
                 let (low, high) = halves(self.near.unsigned_abs());
-                round(self.near < 0, &[low, high], i32::from(self.base), false)
+                round(self.near < 0, &[low, high], i32::from(self.base))
             }
             Some(_) => {
                 let (negative, limbs) = self.whole();
-                round(negative, &limbs, LEAST, false)
+                round(negative, &limbs, LEAST)
             }
         }
     }

@@ -32,6 +32,7 @@ mod exact;
 mod extreme;
 mod fast;
 mod of;
+mod spread;
 mod sum;
 mod tuple;
 
@@ -40,6 +41,7 @@ pub use exact::ExactSum;
 pub use extreme::{Max, Min, Ranked};
 pub use fast::{FastMean, FastSum};
 pub use of::Of;
+pub use spread::{StdPop, StdSample, VarPop, VarSample};
 pub use sum::{Mean, Number, Sum};
 
 use serde::Serialize;
@@ -94,3 +96,6 @@ pub trait Aggregate<D>: Clone + 'static {
     /// The result of the rows so far; more may follow.
     fn finish(&self, state: &Self::State) -> Self::Output;
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,10 @@
 
 use std::marker::PhantomData;
 
-use super::{Count, CountIf, FastMean, FastSum, Max, Mean, Min, Number, Ranked, Sum};
+use super::{
+    Count, CountIf, FastMean, FastSum, Max, Mean, Min, Number, Ranked, StdPop, StdSample, Sum,
+    VarPop, VarSample,
+};
 
 /// Makes aggregates of rows of type `D`, so that closures need not name it.
 ///
@@ -64,6 +67,26 @@ impl<D> Of<D> {
     /// See [`Max`].
     pub fn max<V: Ranked, F: Fn(&D) -> V>(self, value: F) -> Max<F> {
         Max::of(value)
+    }
+
+    /// See [`VarPop`].
+    pub fn var_pop<V: Into<f64>, F: Fn(&D) -> V>(self, value: F) -> VarPop<F> {
+        VarPop::of(value)
+    }
+
+    /// See [`VarSample`].
+    pub fn var_sample<V: Into<f64>, F: Fn(&D) -> V>(self, value: F) -> VarSample<F> {
+        VarSample::of(value)
+    }
+
+    /// See [`StdPop`].
+    pub fn std_pop<V: Into<f64>, F: Fn(&D) -> V>(self, value: F) -> StdPop<F> {
+        StdPop::of(value)
+    }
+
+    /// See [`StdSample`].
+    pub fn std_sample<V: Into<f64>, F: Fn(&D) -> V>(self, value: F) -> StdSample<F> {
+        StdSample::of(value)
     }
 
     /// See [`FastSum`].

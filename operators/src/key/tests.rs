@@ -1,6 +1,9 @@
 //! The hash is a format: its values are pinned, and its spread is measured.
 
+use std::sync::Arc;
+
 use super::*;
+use crate::time::EventTime;
 
 /// The fullest of `buckets` is not much fuller than chance would fill it.
 fn assert_even(what: &str, hashes: &[u64], bucket: impl Fn(u64) -> usize, buckets: usize) {

@@ -2,9 +2,8 @@
 
 use super::{LARGEST, LEAST};
 
-/// `± limbs · 2^exponent`, rounded to nearest, ties to even. The limbs are lowest first; `more` says
-/// that the true number is larger than the limbs by less than one unit.
-pub(super) fn round(negative: bool, limbs: &[u64], exponent: i32, more: bool) -> f64 {
+/// `± limbs · 2^exponent`, rounded to nearest, ties to even. The limbs are lowest first.
+pub(super) fn round(negative: bool, limbs: &[u64], exponent: i32) -> f64 {
     let Some(top) = limbs.iter().rposition(|&limb| limb != 0) else {
         return 0.0;
     };
@@ -21,7 +20,7 @@ pub(super) fn round(negative: bool, limbs: &[u64], exponent: i32, more: bool) ->
     if cut > 0 {
         let half = bits(limbs, cut - 1) & 1 == 1;
         let odd = mantissa & 1 == 1;
-        if half && (odd || more || any_below(limbs, cut - 1)) {
+        if half && (odd || any_below(limbs, cut - 1)) {
             mantissa += 1;
             if mantissa == 1 << 53 {
                 mantissa >>= 1;
@@ -42,16 +41,22 @@ pub(super) fn round(negative: bool, limbs: &[u64], exponent: i32, more: bool) ->
 
 /// `± limbs · 2^exponent / count`, rounded once.
 pub(super) fn divide(negative: bool, limbs: &[u64], exponent: i32, count: u64) -> f64 {
-    // Two more limbs below: the quotient then has at least 65 bits, more than are kept.
+    // Two more limbs below: the quotient then has at least 65 bits, more than are kept, and whatever
+    // is left over shows in one of them (it is at least one part in 2^64), so no tie is mistaken.
     let mut quotient = vec![0; limbs.len() + 2];
     quotient[2..].copy_from_slice(limbs);
+    divide_whole(&mut quotient, count);
+    round(negative, &quotient, exponent - 128)
+}
+
+/// Divides a whole number, rounding down.
+pub(super) fn divide_whole(limbs: &mut [u64], count: u64) {
     let mut rest = 0_u128;
-    for limb in quotient.iter_mut().rev() {
+    for limb in limbs.iter_mut().rev() {
         let part = rest << 64 | u128::from(*limb);
         *limb = (part / u128::from(count)) as u64;
         rest = part % u128::from(count);
     }
-    round(negative, &quotient, exponent - 128, rest != 0)
 }
 
 /// The 64 bits from bit `from` on.

@@ -96,6 +96,7 @@ fn value() -> impl Strategy<Value = f64> {
     prop_oneof![
         4 => any::<u64>().prop_map(f64::from_bits).prop_filter("finite", |x| x.is_finite()),
         2 => (any::<i32>(), -40..40_i32).prop_map(|(m, e)| f64::from(m) * 2_f64.powi(e)),
+        2 => (1_u64 << 52..1 << 53, -60..60_i32).prop_map(|(m, e)| (m | 1) as f64 * 2_f64.powi(e)),
         2 => (-1_000_000..1_000_000_i64).prop_map(|cents| cents as f64 / 100.0),
         1 => (0_u64..1 << 52).prop_map(f64::from_bits),
         2 => prop::sample::select(vec![
@@ -183,6 +184,8 @@ fn known_sums() {
     // Ties go to the even neighbour, and one unit of the least number breaks them.
     assert_eq!(total(&[1.0, f64::EPSILON / 2.0]), 1.0);
     assert_eq!(total(&[1.0, f64::EPSILON / 2.0, f64::from_bits(1)]), 1.0 + f64::EPSILON);
+    assert_eq!(total(&[1.0, f64::EPSILON / 2.0, f64::EPSILON / 4.0]), 1.0 + f64::EPSILON);
+    assert_eq!(total(&[1.0, f64::EPSILON / 4.0, f64::EPSILON / 8.0]), 1.0);
     assert!(total(&[-0.0, -0.0]).is_sign_positive());
     assert!(ExactSum::default().mean(0).is_nan());
 }
@@ -250,6 +253,34 @@ fn what_is_no_sum_is_refused() {
         r#"{"near":1,"base":0,"special":0,"wide":[1,2]}"#,
     ] {
         assert!(serde_json::from_str::<ExactSum>(bad).is_err(), "{bad}");
+    }
+}
+
+/// The quotient is a tie but for the remainder, which lies far below the bits that are kept.
+#[test]
+fn a_remainder_breaks_a_tie() {
+    let count = (1_u64 << 63) + 1;
+    let tie = i128::from((1_u64 << 53) + 1);
+    assert_eq!(exact_quotient(tie * i128::from(count), 0, count), 2_f64.powi(53));
+    assert_eq!(exact_quotient(tie * i128::from(count) + 1, 0, count), 2_f64.powi(53) + 2.0);
+    assert_eq!(exact_quotient(tie * i128::from(count) - 1, 0, count), 2_f64.powi(53));
+    assert_eq!(exact_quotient(i128::MIN, 0, 1), -(2_f64.powi(127)));
+    assert_eq!(exact_quotient(1, 0, u64::MAX), 2_f64.powi(-64));
+}
+
+/// Digits stay within their places however many additions there are: shown by the bound they keep.
+#[test]
+fn carries_are_worked_off_in_time() {
+    let mut wide = Wide::default();
+    for _ in 0..10 {
+        wide.add(i128::MAX, LEAST + 31);
+        assert!(wide.within_bounds());
+    }
+    for _ in 0..200 {
+        let other = wide.clone();
+        wide.merge(&other);
+        wide.add(-1, LEAST);
+        assert!(wide.within_bounds());
     }
 }
 

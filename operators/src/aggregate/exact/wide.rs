@@ -69,6 +69,14 @@ impl Wide {
         self.pending = 0;
     }
 
+    /// Whether no digit is larger than so many additions can make it, nor close to its place's end.
+    #[cfg(test)]
+    pub(super) fn within_bounds(&self) -> bool {
+        let most = (u64::from(self.pending) + 1) << 32;
+        let lower = &self.digits[..DIGITS - 1];
+        most < 1 << 63 && lower.iter().all(|digit| digit.unsigned_abs() <= most)
+    }
+
     /// Whether it is negative, and its magnitude in limbs of 64 bits, lowest first.
     pub(super) fn magnitude(mut self) -> (bool, Vec<u64>) {
         self.carry();
