@@ -583,3 +583,36 @@ fn the_secret_of_a_supervised_job_is_not_to_be_seen_from_outside() {
     let (status, said) = program.end();
     assert_eq!(status.code(), Some(0), "{said}");
 }
+
+#[test]
+fn a_process_may_start_anew_while_others_are_awaited() {
+    let hosts = free_hosts(3).join(",");
+    let start = |index: usize| {
+        let line = format!("-n 3 -p {index} --hosts {hosts} --connect-timeout 60s -r");
+        Program::start("exchange", &line)
+    };
+    let replace = |mut program: Program, index| {
+        program.child.kill().unwrap();
+        program.child.wait().unwrap();
+        start(index)
+    };
+    let (mut zero, mut one) = (start(0), start(1));
+    for role in ["(Data)", "(Control)"] {
+        zero.wait_for(&format!("process 1 has connected {role}"));
+        one.wait_for(&format!("connected to process 0 {role}"));
+    }
+    let mut zero = replace(zero, 0);
+    one.wait_for("process 0 has gone again");
+    for role in ["(Data)", "(Control)"] {
+        zero.wait_for(&format!("process 1 has connected {role}"));
+    }
+    let one = replace(one, 1);
+    zero.wait_for("process 1 has gone again");
+    let mut all = Vec::new();
+    for program in [zero, one, start(2)] {
+        let (status, said) = program.end();
+        assert_eq!(status.code(), Some(0), "{said}");
+        all.extend(results(&said));
+    }
+    assert_eq!((all.len(), all.iter().sum::<u64>()), (3, 1000));
+}

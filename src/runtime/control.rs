@@ -245,6 +245,6 @@ impl Link {
             _ => error.to_string(),
         };
         let message = format!("lost process {} ({}): {why}", self.peer, self.address);
-        process.fail(Error::new(Kind::PeerLost, message));
+        process.fail_for(self.peer, &why, Error::new(Kind::PeerLost, message));
     }
 }
