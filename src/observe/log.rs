@@ -71,9 +71,9 @@ pub fn init(settings: &Settings) {
         true => LogFormat::Pretty,
         false => LogFormat::Json,
     });
-    let colour = terminal
-        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-        && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    let colour = !set("NO_COLOR") && (set("CLICOLOR_FORCE") || (terminal && !dumb));
     let (filter, wrong) = settings.filter();
     let started = tracing_subscriber::fmt()
         .with_env_filter(filter)
