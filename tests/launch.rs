@@ -3,6 +3,8 @@
 //! The program is this test binary itself: `program` below is started with the environment variable
 //! that says what it shall do and with which launch flags.
 
+#![cfg(target_os = "linux")]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -15,6 +17,9 @@ use timely::dataflow::operators::{Exchange, Inspect, ToStream};
 /// What the program does, and its command line.
 const ROLE: &str = "LAUNCH_TEST_ROLE";
 const LINE: &str = "LAUNCH_TEST_LINE";
+
+/// Within this time an end must be seen. The promise is two seconds; the rest is for a busy machine.
+const SOON: Duration = Duration::from_secs(6);
 
 /// Not a test: the program the tests start.
 #[test]
@@ -77,6 +82,11 @@ fn run(role: &str, worker: &mut Worker<'_>) -> Result<u64, Error> {
                 (0..10u64).to_stream(scope).container::<Vec<_>>().exchange(|n| *n);
             });
             Ok(0)
+        }
+        "dump" => {
+            process.on_dump(|| println!("the state of an operator"));
+            println!("ready p{} w{index}", process.index());
+            forever(worker)
         }
         "panic" if index == 1 => panic!("on purpose"),
         "operator fails" if index == 1 => {
@@ -206,7 +216,9 @@ impl Program {
 }
 
 fn kill(pid: u32, signal: &str) {
-    assert!(Command::new("kill").args([signal, &pid.to_string()]).status().unwrap().success());
+    // The shell's own `kill`: not every system has a program of that name.
+    let killed = Command::new("sh").args(["-c", &format!("kill {signal} {pid}")]).status();
+    assert!(killed.unwrap().success());
 }
 
 fn results(said: &str) -> Vec<u64> {
@@ -298,6 +310,20 @@ fn the_first_signal_stops_and_the_second_ends() {
 }
 
 #[test]
+fn a_dump_is_asked_for_by_a_signal() {
+    for line in ["-w 2", "-n 2"] {
+        let mut program = Program::start("dump", line);
+        program.wait_for("ready p0 w0");
+        program.wait_for(if line == "-w 2" { "ready p0 w1" } else { "ready p1 w1" });
+        program.signal("-QUIT");
+        program.wait_for("the state of an operator");
+        program.signal("-TERM");
+        let (status, said) = program.end();
+        assert_eq!(status.code(), Some(0), "{line}: {said}");
+    }
+}
+
+#[test]
 fn a_stop_that_takes_too_long_is_cut_off() {
     let mut program = Program::start("ignores stop", "--grace 300ms");
     program.wait_for("started p0 w0");
@@ -349,7 +375,7 @@ fn a_killed_process_ends_the_others_and_the_job_starts_again() {
     let mut program = Program::start("forever", "-n 2 -v");
     let (zero, one) = (pid_of(&mut program, 0, 0), pid_of(&mut program, 1, 0));
     kill(one, "-KILL");
-    wait_until_gone(zero, Duration::from_secs(2));
+    wait_until_gone(zero, SOON);
     program.wait_for("restart 1 of the job");
     let again = pid_of(&mut program, 0, 1);
     assert_ne!(again, zero);
@@ -405,8 +431,8 @@ fn a_second_signal_ends_a_supervised_job() {
     program.signal("-TERM");
     let (status, said) = program.end();
     assert_eq!(status.code(), Some(143), "{said}");
-    wait_until_gone(zero, Duration::from_secs(2));
-    wait_until_gone(one, Duration::from_secs(2));
+    wait_until_gone(zero, SOON);
+    wait_until_gone(one, SOON);
 }
 
 #[test]
@@ -414,8 +440,8 @@ fn children_die_with_their_supervisor() {
     let mut program = Program::start("forever", "-n 2");
     let (zero, one) = (pid_of(&mut program, 0, 0), pid_of(&mut program, 1, 0));
     program.signal("-KILL");
-    wait_until_gone(zero, Duration::from_secs(2));
-    wait_until_gone(one, Duration::from_secs(2));
+    wait_until_gone(zero, SOON);
+    wait_until_gone(one, SOON);
     program.end();
 }
 
@@ -522,5 +548,71 @@ fn a_silent_process_is_taken_for_lost() {
     let (status, said) = program.end();
     assert_eq!(status.code(), Some(75), "{said}");
     assert!(said.contains("lost process 1"), "{said}");
-    wait_until_gone(one, Duration::from_secs(2));
+    wait_until_gone(one, SOON);
+}
+
+#[test]
+fn a_stop_while_peers_are_awaited_ends_well() {
+    let hosts = free_hosts(2);
+    let line = format!("-n 2 -p 0 --hosts {} --connect-timeout 60s -r -v", hosts.join(","));
+    let mut program = Program::start("exchange", &line);
+    while TcpStream::connect(&hosts[0]).is_err() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    program.wait_for("refused a connection");
+    program.signal("-TERM");
+    let (status, said) = program.end();
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert!(!said.contains("started"), "{said}");
+}
+
+#[test]
+fn the_secret_of_a_supervised_job_is_not_to_be_seen_from_outside() {
+    let mut program = Program::start("forever", "-n 2");
+    let one = pid_of(&mut program, 1, 0);
+    let read =
+        |what: &str| String::from_utf8(std::fs::read(format!("/proc/{one}/{what}")).unwrap());
+    let (arguments, environment) = (read("cmdline").unwrap(), read("environ").unwrap());
+    assert_eq!(arguments.matches('\0').count(), 5, "{arguments}");
+    let given: Vec<_> =
+        environment.split('\0').filter(|entry| entry.contains("TIDERACE_")).collect();
+    let [given] = given[..] else { panic!("{given:?}") };
+    let numbers = given.strip_prefix("TIDERACE_SUPERVISED=").unwrap();
+    assert!(numbers.split(':').all(|number| number.parse::<u32>().is_ok()), "{given}");
+    program.signal("-TERM");
+    let (status, said) = program.end();
+    assert_eq!(status.code(), Some(0), "{said}");
+}
+
+#[test]
+fn a_process_may_start_anew_while_others_are_awaited() {
+    let hosts = free_hosts(3).join(",");
+    let start = |index: usize| {
+        let line = format!("-n 3 -p {index} --hosts {hosts} --connect-timeout 60s -r");
+        Program::start("exchange", &line)
+    };
+    let replace = |mut program: Program, index| {
+        program.child.kill().unwrap();
+        program.child.wait().unwrap();
+        start(index)
+    };
+    let (mut zero, mut one) = (start(0), start(1));
+    for role in ["(Data)", "(Control)"] {
+        zero.wait_for(&format!("process 1 has connected {role}"));
+        one.wait_for(&format!("connected to process 0 {role}"));
+    }
+    let mut zero = replace(zero, 0);
+    one.wait_for("process 0 has gone again");
+    for role in ["(Data)", "(Control)"] {
+        zero.wait_for(&format!("process 1 has connected {role}"));
+    }
+    let one = replace(one, 1);
+    zero.wait_for("process 1 has gone again");
+    let mut all = Vec::new();
+    for program in [zero, one, start(2)] {
+        let (status, said) = program.end();
+        assert_eq!(status.code(), Some(0), "{said}");
+        all.extend(results(&said));
+    }
+    assert_eq!((all.len(), all.iter().sum::<u64>()), (3, 1000));
 }

@@ -45,17 +45,22 @@ impl Settings {
 
     /// Our own lines at the level asked for; other libraries only when they warn. `TIDERACE_LOG`
     /// overrides both, in the words of tracing's filters (`tiderace::source=debug,warn`).
-    fn filter(&self) -> EnvFilter {
-        if let Ok(filter) = EnvFilter::try_from_env("TIDERACE_LOG") {
-            return filter;
+    fn filter(&self) -> (EnvFilter, Option<String>) {
+        let mut wrong = None;
+        if let Some(text) = std::env::var_os("TIDERACE_LOG").filter(|text| !text.is_empty()) {
+            match EnvFilter::try_new(text.to_string_lossy()) {
+                Ok(filter) => return (filter, None),
+                Err(error) => wrong = Some(format!("TIDERACE_LOG is not used: {error}")),
+            }
         }
-        EnvFilter::new(match self.verbosity {
+        let filter = EnvFilter::new(match self.verbosity {
             ..=-2 => "error",
             -1 => "warn",
             0 => "warn,tiderace=info,tiderace_operators=info",
             1 => "warn,tiderace=debug,tiderace_operators=debug",
             2.. => "trace",
-        })
+        });
+        (filter, wrong)
     }
 }
 
@@ -66,16 +71,20 @@ pub fn init(settings: &Settings) {
         true => LogFormat::Pretty,
         false => LogFormat::Json,
     });
-    let colour = terminal
-        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-        && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
-    // A subscriber that is already there is the program's own choice.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(settings.filter())
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    let colour = !set("NO_COLOR") && (set("CLICOLOR_FORCE") || (terminal && !dumb));
+    let (filter, wrong) = settings.filter();
+    let started = tracing_subscriber::fmt()
+        .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(colour)
         .event_format(Line { format })
         .try_init();
+    // A subscriber that is already there is the program's own choice.
+    if let (Ok(()), Some(wrong)) = (started, wrong) {
+        tracing::warn!("{wrong}");
+    }
 }
 
 /// Says which process this is in all its further lines; nothing when there is only one.
@@ -236,7 +245,7 @@ mod tests {
         let kept = Kept::default();
         let writer = kept.clone();
         let subscriber = tracing_subscriber::fmt()
-            .with_env_filter(Settings { format: None, verbosity }.filter())
+            .with_env_filter(Settings { format: None, verbosity }.filter().0)
             .with_writer(move || writer.clone())
             .with_ansi(false)
             .event_format(Line { format })

@@ -26,7 +26,7 @@ pub enum LogFormat {
 /// The command that flattens these needs `#[command(disable_help_flag = true)]`, because `-h` is
 /// the host file as in timely; [`expand_help`] gives a bare `-h` its usual meaning back.
 #[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Launch")]
+#[command(next_help_heading = "Launch", about = None, long_about = None)]
 pub struct LaunchArgs {
     /// Worker threads in each process.
     #[arg(short = 'w', long, value_name = "N", default_value_t = 1)]
@@ -90,7 +90,7 @@ pub struct LaunchArgs {
 
     /// Print help.
     #[arg(long, action = ArgAction::Help)]
-    help: Option<bool>,
+    pub help: Option<bool>,
 
     /// The name of the job; processes of different jobs refuse each other.
     #[arg(skip = String::from("tiderace"))]
@@ -187,6 +187,24 @@ mod tests {
         assert_eq!(args.tick, Duration::from_millis(1));
         assert_eq!(own, ["1000", "x"]);
         assert_eq!(parse("prog -- --mine -h").unwrap().1, ["--mine", "-h"]);
+    }
+
+    #[test]
+    fn the_description_of_the_flags_is_not_that_of_the_command() {
+        use clap::CommandFactory;
+
+        /// Does a thing.
+        #[derive(Parser)]
+        #[command(disable_help_flag = true)]
+        struct Verb {
+            #[command(flatten)]
+            launch: LaunchArgs,
+        }
+        let help = Verb::command().render_long_help().to_string();
+        assert!(help.starts_with("Does a thing"), "{help}");
+        assert_eq!(Verb::parse_from(["verb", "-w", "3"]).launch.workers, 3);
+        let help = Program::command().render_long_help().to_string();
+        assert!(help.starts_with("Usage:") && help.contains("--help"), "{help}");
     }
 
     #[test]

@@ -45,7 +45,10 @@ struct Outbox {
     /// Only the latest is worth sending, which bounds the memory.
     snapshot: Option<Vec<u8>>,
     sending: bool,
+    /// Nothing more will be pushed.
     closed: bool,
+    /// Nothing more can be sent.
+    broken: bool,
 }
 
 #[derive(Default)]
@@ -153,8 +156,11 @@ impl Control {
 
 impl Link {
     fn push(&self, frame: Frame) {
-        lock(&self.outbox).frames.push_back(frame);
-        self.wake.notify_one();
+        let mut out = lock(&self.outbox);
+        if !out.broken {
+            out.frames.push_back(frame);
+            self.wake.notify_one();
+        }
     }
 
     fn close(&self) {
@@ -193,11 +199,10 @@ impl Link {
                 out.sending = true;
                 frame.unwrap_or(Frame::Beat)
             };
-            let sent = frame.write(stream);
-            if sent.is_err() {
-                lock(&self.outbox).sending = false;
+            if let Err(error) = frame.write(stream) {
+                *lock(&self.outbox) = Outbox { broken: true, ..Outbox::default() };
+                return Err(error);
             }
-            sent?;
         }
     }
 
@@ -240,6 +245,6 @@ impl Link {
             _ => error.to_string(),
         };
         let message = format!("lost process {} ({}): {why}", self.peer, self.address);
-        process.fail(Error::new(Kind::PeerLost, message));
+        process.fail_for(self.peer, &why, Error::new(Kind::PeerLost, message));
     }
 }

@@ -25,7 +25,7 @@ const LOST_PEER: [&str; 7] = [
     "failed to send MergeQueue",
 ];
 /// How long a panic about a socket waits for the control connection to say why.
-const REASON_WAIT: Duration = Duration::from_millis(300);
+const REASON_WAIT: Duration = Duration::from_millis(600);
 /// How long the exit waits for standard output to take what was printed.
 const FLUSH_WAIT: Duration = Duration::from_millis(200);
 

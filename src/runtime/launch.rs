@@ -52,6 +52,32 @@ impl<R> Outcome<R> {
 /// The first argument is the name of the program, as in [`std::env::args`]. The program is called
 /// on every worker, builds dataflows and returns; the worker then runs them to their end. With
 /// `-n 3` and no `-p` this process starts three more like itself and only looks after them.
+///
+/// An error of the program or of an operator is returned when this is the only process of the job.
+/// One of several processes reports it and ends with its exit code, which its peers and its
+/// supervisor go by. A panic in a thread of the job always ends the process.
+///
+/// ```
+/// use timely::dataflow::operators::{Exchange, Inspect, ToStream};
+///
+/// let outcome = tiderace::execute(["sums", "-w", "2", "100"], |worker| {
+///     let last: u64 = worker.args()[0].parse().expect("the example gives a number");
+///     let mine = (worker.index() as u64..last).step_by(worker.peers());
+///     let sum = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
+///     let adding = sum.clone();
+///     worker.timely().dataflow::<u64, _, _>(|scope| {
+///         mine.to_stream(scope)
+///             .container::<Vec<_>>()
+///             .exchange(|n| *n)
+///             .inspect(move |n| drop(adding.fetch_add(*n, std::sync::atomic::Ordering::Relaxed)));
+///     });
+///     Ok(sum)
+/// })?;
+/// let sums = outcome.results();
+/// let total: u64 = sums.iter().map(|sum| sum.load(std::sync::atomic::Ordering::Relaxed)).sum();
+/// assert_eq!((sums.len(), total), (2, 99 * 100 / 2));
+/// # Ok::<(), tiderace::error::Error>(())
+/// ```
 pub fn execute<I, R, F>(args: impl IntoIterator<Item = I>, program: F) -> Result<Outcome<R>>
 where
     I: Into<OsString>,
@@ -274,4 +300,62 @@ where
         }
     }
     Ok(results)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_come_back_in_the_order_of_workers() {
+        let outcome = execute(["t", "-w", "3"], |worker| Ok((worker.index(), worker.peers())));
+        assert_eq!(outcome.unwrap().results(), [(0, 3), (1, 3), (2, 3)]);
+    }
+
+    #[test]
+    fn the_first_error_comes_back() {
+        let error = execute(["t", "-w", "2"], |worker| match worker.index() {
+            0 => Ok(()),
+            _ => Err(Error::new(Kind::Data, "row 7 is bad")),
+        });
+        let error = error.unwrap_err();
+        assert_eq!((error.kind(), error.to_string().as_str()), (Kind::Data, "row 7 is bad"));
+        // A failure that an operator reports counts, though every worker returned well.
+        let error = execute(["t"], |worker| {
+            worker.process().fail(Error::new(Kind::Storage, "no disk"));
+            worker.process().fail(Error::new(Kind::Data, "too late"));
+            Ok(())
+        });
+        assert_eq!(error.unwrap_err().kind(), Kind::Storage);
+    }
+
+    #[test]
+    fn a_stop_reaches_who_registers_before_and_after() {
+        let outcome = execute(["t"], |worker| {
+            let process = worker.process();
+            let (send, calls) = std::sync::mpsc::channel();
+            let before = send.clone();
+            process.on_stop(move || before.send("before").unwrap());
+            assert!(!process.stopping());
+            process.stop();
+            process.stop();
+            assert!(process.stopping());
+            process.on_stop(move || send.send("after").unwrap());
+            Ok(calls.try_iter().collect::<Vec<_>>())
+        });
+        assert_eq!(outcome.unwrap().results(), [["before", "after"]]);
+    }
+
+    #[test]
+    fn a_snapshot_has_a_bound() {
+        let outcome = execute(["t"], |worker| {
+            let process = worker.process();
+            process.publish(vec![1])?;
+            process.publish(vec![2])?;
+            Ok(process.publish(vec![0; 5 << 20]).is_err())
+        });
+        let Outcome::Finished { results, process } = outcome.unwrap() else { panic!() };
+        assert_eq!(results, [true]);
+        assert_eq!(process.snapshots(), [(0, vec![2])]);
+    }
 }

@@ -1,7 +1,7 @@
 //! Running a job: threads, processes, and how they start, find each other, stop and fail.
 //!
 //! [`execute`] takes a command line and a program and gives every worker to the program. One
-//! process with some threads is [`launch`](launch) alone. Several processes on one machine are
+//! process with some threads needs nothing more. Several processes on one machine are
 //! started by a supervisor that restarts them together; several machines are told of each other by
 //! `-p` and `--hosts`. All of them share a [`Process`], which knows whether the job is stopping or
 //! has failed.

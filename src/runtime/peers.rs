@@ -23,6 +23,8 @@ const GREET: Duration = Duration::from_secs(2);
 /// How long one attempt to connect may take, and the pause after it.
 const CONNECT: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(100);
+/// How often to see whether those who are connected are still there.
+const REVIEW: Duration = Duration::from_millis(500);
 /// How often the listener looks for callers.
 const LOOK: Duration = Duration::from_millis(10);
 /// How many callers are greeted at the same time; more are turned away and may try again.
@@ -30,6 +32,7 @@ const MOST_CALLERS: usize = 64;
 /// How long a port that is taken may still be that of a process that is just ending.
 const BIND_WAIT: Duration = Duration::from_secs(2);
 /// How long sent bytes may stay unacknowledged before the connection is given up.
+#[cfg(target_os = "linux")]
 const USER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The connections of a process, by the index of the process at the other end.
@@ -137,7 +140,12 @@ impl Meeting {
                 .caused_by(error)
         };
         listener.set_nonblocking(true).map_err(listening)?;
+        let mut reviewed = Instant::now();
         loop {
+            if reviewed.elapsed() > REVIEW {
+                self.review(until)?;
+                reviewed = Instant::now();
+            }
             let missing = self.missing();
             if missing.is_empty() {
                 self.say("all processes are connected");
@@ -159,6 +167,26 @@ impl Meeting {
                 }
             }
         }
+    }
+
+    /// Forgets those who have gone while others were awaited, and calls again where it is on us to
+    /// call: a process that ended during the start may be started anew.
+    fn review(self: &Arc<Self>, until: Instant) -> Result<()> {
+        let gone: Vec<_> = {
+            let mut made = lock(&self.made);
+            let gone = made.iter().filter(|(_, stream)| !is_open(stream));
+            let gone: Vec<_> = gone.map(|(link, _)| *link).collect();
+            gone.iter().for_each(|link| drop(made.remove(link)));
+            gone
+        };
+        let me = self.search.who.index;
+        for (role, index) in gone {
+            self.say(&format!("process {index} has gone again ({role:?})"));
+            if index < me {
+                self.spawn_call(role, index, until)?;
+            }
+        }
+        Ok(())
     }
 
     fn wanted(&self) -> Vec<(Role, usize)> {

@@ -58,11 +58,13 @@ pub(super) fn supervise(args: &LaunchArgs, processes: usize) -> Result<()> {
         }
         failures = if begin.elapsed() < PROGRESS { failures + 1 } else { 1 };
         if failures > args.max_restarts {
-            tracing::error!(
-                "giving up: the job has failed {failures} times in a row, each within {} of its start (--max-restarts {})",
-                humantime::format_duration(PROGRESS),
-                args.max_restarts
-            );
+            let (most, soon) = (args.max_restarts, humantime::format_duration(PROGRESS));
+            match failures {
+                1 => tracing::error!("giving up: the job has failed (--max-restarts {most})"),
+                _ => tracing::error!(
+                    "giving up: the job has failed {failures} times in a row, each within {soon} of its start (--max-restarts {most})"
+                ),
+            }
             fatal::exit(code);
         }
         let pause = (FIRST_PAUSE * 2u32.saturating_pow(failures - 1)).min(LONGEST_PAUSE);
