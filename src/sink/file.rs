@@ -221,3 +221,132 @@ impl<E: Encode> Sink for FileSink<E> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::encode::json::Json;
+    use crate::source::Reject;
+
+    const ONE: SinkContext = SinkContext { worker: 0, peers: 1 };
+
+    type Rows = Json<u32>;
+
+    fn builder(path: &Path) -> FileSinkBuilder<fn() -> Rows> {
+        FileSink::new("out", path, Json::new as fn() -> Rows)
+    }
+
+    fn write(sink: &mut FileSink<Rows>, tick: u64, rows: &[u32]) {
+        let mut rows = rows.to_vec();
+        assert_eq!(sink.write(tick, &mut rows).unwrap(), Write::All);
+        assert!(rows.is_empty());
+        let staged = sink.stage(tick).unwrap();
+        assert_eq!(sink.commit(&staged).unwrap(), Commit::Done);
+    }
+
+    #[test]
+    fn what_is_committed_is_in_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.ndjson");
+        fs::write(&path, "old\n").unwrap();
+        let mut sink = builder(&path).sync().build(ONE).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "");
+        write(&mut sink, 1, &[1, 2]);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "1\n2\n");
+        sink.write(2, &mut vec![3]).unwrap();
+        assert_eq!(sink.stage(2).unwrap(), Staged { tick: 2, rows: 1, bytes: Vec::new() });
+        sink.close();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "1\n2\n3\n");
+    }
+
+    #[test]
+    fn appending_keeps_the_old_lines_and_ends_a_torn_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.ndjson");
+        for (before, after) in [("", "7\n"), ("1\n", "1\n7\n"), ("1\n{\"a", "1\n{\"a\n7\n")] {
+            fs::write(&path, before).unwrap();
+            let mut sink = builder(&path).append().build(ONE).unwrap();
+            write(&mut sink, 1, &[7]);
+            assert_eq!(fs::read_to_string(&path).unwrap(), after);
+        }
+    }
+
+    #[test]
+    fn each_worker_has_its_own_file() {
+        let file = |path: &str, worker, peers| {
+            builder(Path::new(path)).path_of(SinkContext { worker, peers })
+        };
+        assert_eq!(file("a/out.ndjson", 0, 1), Path::new("a/out.ndjson"));
+        assert_eq!(file("a/out.ndjson", 0, 2), Path::new("a/out-00000.ndjson"));
+        assert_eq!(file("a/out.ndjson", 12, 20), Path::new("a/out-00012.ndjson"));
+        assert_eq!(file("a.b/out", 1, 2), Path::new("a.b/out-00001"));
+        assert_eq!(file("part{worker}/x", 0, 1), Path::new("part00000/x"));
+        assert_eq!(file("x-{worker}.json", 3, 9), Path::new("x-00003.json"));
+    }
+
+    #[test]
+    fn a_full_disk_is_a_storage_error_that_names_the_file() {
+        let mut sink = builder(Path::new("/dev/full")).build(ONE).unwrap();
+        sink.write(1, &mut vec![1]).unwrap();
+        let staged = sink.stage(1).unwrap();
+        let error = sink.commit(&staged).unwrap_err();
+        assert_eq!((error.kind(), error.kind().exit_code()), (Kind::Storage, 74));
+        assert!(error.to_string().contains("/dev/full: No space left"), "{error}");
+        assert!(error.hint_text().is_some());
+        sink.close();
+    }
+
+    #[test]
+    fn a_full_disk_shows_before_the_commit_when_there_is_much_to_write() {
+        let mut sink = builder(Path::new("/dev/full")).build(ONE).unwrap();
+        let error = sink.write(1, &mut vec![1_000_000_000; 100_000]).unwrap_err();
+        assert_eq!(error.kind(), Kind::Storage);
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_told_with_its_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let lost = folder.path().join("no/such/folder/out");
+        for (path, says) in [(lost.as_path(), "No such file"), (folder.path(), "Is a directory")] {
+            let error = builder(path).build(ONE).err().unwrap();
+            assert_eq!(error.kind(), Kind::Config, "{error}");
+            assert!(error.to_string().contains(says), "{error}");
+            assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+        }
+    }
+
+    /// Encodes the word itself; refuses an empty one.
+    struct Words;
+
+    impl Encode for Words {
+        type Record = &'static str;
+
+        fn encode(
+            &mut self,
+            word: &&'static str,
+            _: &mut Vec<u8>,
+            value: &mut Vec<u8>,
+        ) -> Result<(), Reject> {
+            value.extend(word.bytes());
+            if word.is_empty() { Err(Reject::new("empty", "no word", b"")) } else { Ok(()) }
+        }
+    }
+
+    #[test]
+    fn a_row_that_is_no_line_stops_the_run_and_spoils_no_other() {
+        for (word, says) in [("a\nb", "has a newline"), ("", "no word (empty)")] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("out");
+            let mut sink = FileSink::new("out", &path, || Words).build(ONE).unwrap();
+            let error = sink.write(5, &mut vec!["good", word]).unwrap_err();
+            assert_eq!(error.kind(), Kind::Data);
+            assert!(error.to_string().contains("sink `out`"), "{error}");
+            assert!(error.to_string().contains("tick 5"), "{error}");
+            assert!(error.to_string().contains(says), "{error}");
+            sink.close();
+            assert_eq!(fs::read_to_string(&path).unwrap(), "good\n");
+        }
+    }
+}
