@@ -228,7 +228,7 @@ mod tests {
         let mut positions = Positions::new();
         for partition in 0..4 {
             let own = batch.messages.iter().filter(|message| message.partition == partition);
-            positions.push((partition, own.last().unwrap().next));
+            positions.push((partition, own.map(|message| message.next).max().unwrap()));
         }
         let rest = read_all(builder.start_at(positions).build(context(0, 1)).unwrap());
         let mut both: Vec<_> =
