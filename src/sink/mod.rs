@@ -100,3 +100,5 @@ pub struct SinkContext {
     /// The number of workers in all processes.
     pub peers: usize,
 }
+
+mod driver;

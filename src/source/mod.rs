@@ -204,3 +204,11 @@ impl Waker {
         (self.0)();
     }
 }
+
+mod driver;
+mod instance;
+mod times;
+
+pub use driver::SourceStream;
+pub use instance::{Rejected, SourceOptions};
+pub use times::{IntoTime, NoTime, OnMissing, Times, event_time};
