@@ -191,8 +191,7 @@ fn a_full_disk_and_a_missing_file_end_the_job_with_their_own_codes() {
             });
             Ok(())
         })
-        .err()
-        .expect("the job fails");
+        .expect_err("the job fails");
         assert_eq!(error.kind().exit_code(), code, "{error}");
         assert!(error.to_string().contains(says), "{error}");
     }

@@ -117,7 +117,8 @@ fn files_to_files_lose_nothing_and_count_every_bad_line() {
     good.sort();
     let source = FileSource::new("in", &paths, Json::<Reading>::new).max_line(500);
     for (peers, limit) in [(1, 500), (1, 1), (2, 7), (5, 64), (8, 500)] {
-        let sink = FileSink::new("out", folder.path().join(format!("out-{peers}")), ToJson::new);
+        let path = folder.path().join(format!("out-{peers}"));
+        let sink = FileSink::new("out", path, ToJson::new).truncate();
         let mut rejects = BTreeMap::new();
         let mut lines = Vec::new();
         for worker in 0..peers {

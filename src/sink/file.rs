@@ -6,6 +6,10 @@
 //! `out-00000.ndjson`, `out-00001.ndjson` and so on. Files of an earlier run with more workers are
 //! left alone.
 //!
+//! What is in a file already stays, unless [`FileSinkBuilder::truncate`] is asked for: after a
+//! restart the source goes on behind what was delivered. A torn last line, as a full disk or a crash
+//! leaves it, is ended first, so that it spoils no other.
+//!
 //! A commit hands all lines to the operating system, and to the disk if [`FileSinkBuilder::sync`]
 //! is asked for.
 
@@ -28,7 +32,7 @@ pub struct FileSinkBuilder<F> {
     name: String,
     path: PathBuf,
     encoder: Arc<F>,
-    append: bool,
+    truncate: bool,
     sync: bool,
 }
 
@@ -38,18 +42,18 @@ impl<F> Clone for FileSinkBuilder<F> {
             name: self.name.clone(),
             path: self.path.clone(),
             encoder: self.encoder.clone(),
-            append: self.append,
+            truncate: self.truncate,
             sync: self.sync,
         }
     }
 }
 
 impl<E: Encode, F: Fn() -> E> FileSinkBuilder<F> {
-    /// Keeps what is in the file and writes behind it. A torn last line, as a full disk or a crash
-    /// leaves it, is ended first, so that it spoils no other.
+    /// Empties the file first, whenever the job starts, also after a crash: only for sources that
+    /// are then read from their beginning again.
     #[must_use]
-    pub fn append(mut self) -> Self {
-        self.append = true;
+    pub fn truncate(mut self) -> Self {
+        self.truncate = true;
         self
     }
 
@@ -80,10 +84,10 @@ impl<E: Encode, F: Fn() -> E> FileSinkBuilder<F> {
         self.path.with_file_name(name)
     }
 
-    /// The sink of one worker; its file is opened, and emptied unless it appends.
+    /// The sink of one worker; its file is opened now.
     pub fn build(&self, context: SinkContext) -> Result<FileSink<E>, Error> {
         let path = self.path_of(context);
-        let file = open(&path, self.append)?;
+        let file = open(&path, self.truncate)?;
         Ok(FileSink {
             name: self.name.clone(),
             path,
@@ -96,7 +100,7 @@ impl<E: Encode, F: Fn() -> E> FileSinkBuilder<F> {
 }
 
 /// Opens a file for writing, with everything that may be wrong with it told at once.
-fn open(path: &Path, append: bool) -> Result<File, Error> {
+fn open(path: &Path, truncate: bool) -> Result<File, Error> {
     let failed = |error: std::io::Error| {
         use std::io::ErrorKind::{IsADirectory, NotADirectory, NotFound, PermissionDenied};
         let config =
@@ -114,7 +118,7 @@ fn open(path: &Path, append: bool) -> Result<File, Error> {
     }
     let mut options = OpenOptions::new();
     options.write(true).create(true);
-    if !append {
+    if truncate {
         return options.truncate(true).open(path).map_err(failed);
     }
     let mut file = options.read(true).append(true).open(path).map_err(failed)?;
@@ -152,7 +156,7 @@ impl<E: Encode> FileSink<E> {
             name: name.into(),
             path: path.into(),
             encoder: Arc::new(encoder),
-            append: false,
+            truncate: false,
             sync: false,
         }
     }
@@ -251,7 +255,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.ndjson");
         fs::write(&path, "old\n").unwrap();
-        let mut sink = builder(&path).sync().build(ONE).unwrap();
+        let mut sink = builder(&path).truncate().sync().build(ONE).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "");
         write(&mut sink, 1, &[1, 2]);
         assert_eq!(fs::read_to_string(&path).unwrap(), "1\n2\n");
@@ -267,7 +271,7 @@ mod tests {
         let path = folder.path().join("out.ndjson");
         for (before, after) in [("", "7\n"), ("1\n", "1\n7\n"), ("1\n{\"a", "1\n{\"a\n7\n")] {
             fs::write(&path, before).unwrap();
-            let mut sink = builder(&path).append().build(ONE).unwrap();
+            let mut sink = builder(&path).build(ONE).unwrap();
             write(&mut sink, 1, &[7]);
             assert_eq!(fs::read_to_string(&path).unwrap(), after);
         }
