@@ -150,4 +150,14 @@ mod tests {
         assert_eq!(reject.payload.len(), Reject::PAYLOAD_LIMIT);
         assert!(reject.message.len() < 600, "{}", reject.message.len());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_payload_makes_it_panic(payload: Vec<u8>, json in "[\\[\\]{}:,\"a-z0-9.e+-]{0,40}") {
+            for payload in [&payload[..], json.as_bytes()] {
+                let known = serde_json::from_slice::<Outer>(payload).is_ok();
+                proptest::prop_assert_eq!(decode(Some(payload)).is_ok(), known);
+            }
+        }
+    }
 }

@@ -91,3 +91,73 @@ impl<E: Encode> Sink for LogSink<E> {
 
     fn close(&mut self) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tracing_subscriber::fmt::MakeWriter;
+
+    use super::*;
+    use crate::encode::json::Json;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl<'a> MakeWriter<'a> for Lines {
+        type Writer = Lines;
+
+        fn make_writer(&'a self) -> Lines {
+            self.clone()
+        }
+    }
+
+    fn logged(level: Level, listens_to: Level) -> Vec<serde_json::Value> {
+        let lines = Lines::default();
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .with_max_level(listens_to)
+            .with_writer(lines.clone())
+            .finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let mut sink = LogSink::new("out", level, Json::<(u32, &str)>::new());
+            let mut rows = vec![(1, "a"), (2, "b")];
+            assert_eq!(sink.write(9, &mut rows).unwrap(), Write::All);
+            assert!(rows.is_empty());
+            assert_eq!(sink.stage(9).unwrap().rows, 2);
+        });
+        let bytes = lines.0.lock().unwrap();
+        bytes.split_inclusive(|b| *b == b'\n').map(|l| serde_json::from_slice(l).unwrap()).collect()
+    }
+
+    #[test]
+    fn each_row_is_one_structured_event_at_its_level() {
+        for level in [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE] {
+            let events = logged(level, Level::TRACE);
+            assert_eq!(events.len(), 2);
+            for (event, record) in events.iter().zip(["[1,\"a\"]", "[2,\"b\"]"]) {
+                assert_eq!(event["level"], level.as_str());
+                assert_eq!(event["target"], "tiderace::sink");
+                assert_eq!(event["fields"]["sink"], "out");
+                assert_eq!(event["fields"]["tick"], 9);
+                assert_eq!(event["fields"]["record"], record);
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_listening_means_no_event() {
+        assert!(logged(Level::DEBUG, Level::INFO).is_empty());
+    }
+}

@@ -229,3 +229,110 @@ impl<D: Clone + Serialize + DeserializeOwned + 'static> Sink for MemorySink<D> {
         self.written.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: SinkContext = SinkContext { worker: 0, peers: 1 };
+
+    #[test]
+    fn collected_rows_are_there_at_once_from_all_workers() {
+        let rows = Collected::new();
+        let (mut first, mut second) = (rows.sink("out"), rows.sink("out"));
+        first.write(1, &mut vec![3, 1]).unwrap();
+        second.write(1, &mut vec![2]).unwrap();
+        assert_eq!(first.stage(1).unwrap().rows, 2);
+        assert_eq!(first.stage(2).unwrap().rows, 0);
+        assert_eq!(rows.sorted(), [1, 2, 3]);
+        assert!(rows.is_empty());
+    }
+
+    #[test]
+    fn rows_are_visible_when_committed_and_not_before() {
+        let store = MemoryStore::new();
+        let mut sink = store.sink("out", ONE);
+        sink.write(1, &mut vec![1, 2]).unwrap();
+        let staged = sink.stage(1).unwrap();
+        assert_eq!(staged.rows, 2);
+        assert!(store.rows().is_empty());
+        assert_eq!(sink.commit(&staged).unwrap(), Commit::Done);
+        assert_eq!(store.rows(), [1, 2]);
+    }
+
+    #[test]
+    fn what_was_staged_survives_a_restart_and_is_committed_once() {
+        let store = MemoryStore::new();
+        let mut sink = store.sink("out", ONE);
+        sink.write(1, &mut vec!["a".to_owned()]).unwrap();
+        let first = sink.stage(1).unwrap();
+        sink.write(2, &mut vec!["b".to_owned()]).unwrap();
+        let second = sink.stage(2).unwrap();
+        sink.commit(&first).unwrap();
+        // What a checkpoint keeps, and all that is left after the crash.
+        let kept = serde_json::to_vec(&[first, second]).unwrap();
+        sink.write(3, &mut vec!["never staged".to_owned()]).unwrap();
+        drop(sink);
+
+        let kept: Vec<Staged> = serde_json::from_slice(&kept).unwrap();
+        let mut sink = store.sink("out", ONE);
+        for _ in 0..2 {
+            for staged in &kept {
+                assert_eq!(sink.commit(staged).unwrap(), Commit::Done);
+            }
+            assert_eq!(store.rows(), ["a", "b"]);
+        }
+    }
+
+    #[test]
+    fn another_number_of_workers_commits_what_the_old_ones_staged() {
+        let store = MemoryStore::new();
+        let staged: Vec<_> = (0..3)
+            .map(|worker| {
+                let mut sink = store.sink("out", SinkContext { worker, peers: 3 });
+                sink.write(4, &mut vec![worker]).unwrap();
+                sink.stage(4).unwrap()
+            })
+            .collect();
+        let mut sink = store.sink("out", ONE);
+        for staged in staged.iter().chain(&staged) {
+            sink.commit(staged).unwrap();
+        }
+        assert_eq!(store.rows(), [0, 1, 2]);
+    }
+
+    #[test]
+    fn rows_of_a_later_tick_are_not_staged_early() {
+        let store = MemoryStore::new();
+        let mut sink = store.sink("out", ONE);
+        sink.write(1, &mut vec![1]).unwrap();
+        sink.write(2, &mut vec![2]).unwrap();
+        assert_eq!(sink.stage(1).unwrap().rows, 1);
+        assert_eq!(sink.stage(2).unwrap().rows, 1);
+    }
+
+    #[test]
+    fn a_sink_without_room_leaves_the_rest_and_a_slow_one_is_asked_again() {
+        let store = MemoryStore::new();
+        let mut sink = store.sink("out", ONE).room(2).slow(2);
+        let mut rows = vec![1, 2, 3];
+        assert_eq!(sink.write(1, &mut rows).unwrap(), Write::Full);
+        assert_eq!(rows, [3]);
+        assert_eq!(sink.write(1, &mut rows).unwrap(), Write::Full);
+        let staged = sink.stage(1).unwrap();
+        assert_eq!(sink.write(2, &mut rows).unwrap(), Write::All);
+        assert_eq!(sink.commit(&staged).unwrap(), Commit::Pending);
+        assert_eq!(sink.commit(&staged).unwrap(), Commit::Pending);
+        assert_eq!(sink.commit(&staged).unwrap(), Commit::Done);
+        assert_eq!(store.rows(), [1, 2]);
+    }
+
+    #[test]
+    fn damaged_bytes_are_an_error_and_no_panic() {
+        let mut sink = MemoryStore::<u32>::new().sink("out", ONE);
+        let staged = Staged { tick: 7, rows: 1, bytes: b"[0,[".to_vec() };
+        let error = sink.commit(&staged).unwrap_err();
+        assert_eq!(error.kind(), Kind::Storage);
+        assert!(error.to_string().contains("tick 7"), "{error}");
+    }
+}

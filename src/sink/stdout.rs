@@ -107,3 +107,45 @@ impl<E: Encode, W: io::Write + 'static> Sink for StdoutSink<E, W> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+    use crate::encode::json::Json;
+
+    #[test]
+    fn a_batch_is_written_as_lines_at_once() {
+        let (near, mut far) = UnixStream::pair().unwrap();
+        let mut sink = StdoutSink::into("out", Json::<u32>::new(), near);
+        let mut rows = vec![1, 2, 3];
+        assert_eq!(sink.write(1, &mut rows).unwrap(), Write::All);
+        assert!(rows.is_empty());
+        let staged = sink.stage(1).unwrap();
+        assert_eq!(staged, Staged { tick: 1, rows: 3, bytes: Vec::new() });
+        assert_eq!(sink.commit(&staged).unwrap(), Commit::Done);
+        drop(sink);
+        let mut text = String::new();
+        far.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "1\n2\n3\n");
+    }
+
+    #[test]
+    fn a_reader_that_has_gone_is_told_apart_from_a_failure() {
+        let (near, far) = UnixStream::pair().unwrap();
+        drop(far);
+        let mut sink = StdoutSink::into("out", Json::<u32>::new(), near);
+        let error = sink.write(1, &mut vec![1]).unwrap_err();
+        assert!(is_reader_gone(&error), "{error}");
+        let outer = Error::new(Kind::Failed, "the run ended").caused_by(error);
+        assert!(is_reader_gone(&outer), "also as the cause of a cause");
+
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut sink = StdoutSink::into("out", Json::<u32>::new(), full);
+        let error = sink.write(1, &mut vec![1]).unwrap_err();
+        assert!(!is_reader_gone(&error));
+        assert_eq!(error.kind(), Kind::Storage);
+    }
+}

@@ -18,6 +18,8 @@ use crate::error::{Error, Kind};
 use lines::{Line, Lines, Next};
 
 mod lines;
+#[cfg(test)]
+mod tests;
 
 /// How many bytes one call may read before it lets the engine do something else.
 const BYTES_PER_CALL: usize = 4 << 20;

@@ -20,6 +20,8 @@ use crate::error::{Error, Kind};
 pub use source::{Generator, GeneratorBuilder};
 
 mod source;
+#[cfg(test)]
+mod tests;
 
 /// 2026-01-01 00:00:00 UTC.
 const NEW_YEAR: i64 = 1_767_225_600_000;

@@ -151,6 +151,22 @@ impl<D> Batch<D> {
         self.events.push((self.messages.len(), partition, event));
     }
 
+    /// The records so far, in order.
+    pub fn messages(&self) -> &[Message<D>] {
+        &self.messages
+    }
+
+    /// Takes the records out, in order; what was told of partitions is dropped.
+    pub fn take_messages(&mut self) -> Vec<Message<D>> {
+        self.events.clear();
+        std::mem::take(&mut self.messages)
+    }
+
+    /// What was told of partitions, each with the number of records before it.
+    pub fn events(&self) -> &[(usize, Partition, PartitionEvent)] {
+        &self.events
+    }
+
     /// How many records it holds.
     pub fn len(&self) -> usize {
         self.messages.len()

@@ -183,3 +183,103 @@ impl Source for Generator {
         self.live.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::source::Waker;
+
+    fn context(worker: usize, peers: usize) -> SourceContext {
+        SourceContext { worker, peers, waker: Waker::new(|| {}) }
+    }
+
+    fn read_all(mut source: Generator) -> Vec<(Partition, Offset, SensorEvent)> {
+        let mut batch = Batch::default();
+        while source.consume(7, &mut batch).unwrap() != Poll::Finished {}
+        source.close();
+        let messages = batch.messages.into_iter();
+        messages.map(|m| (m.partition, m.next, m.record.unwrap())).collect()
+    }
+
+    #[test]
+    fn the_workers_together_make_the_series_once() {
+        let sensors = Sensors::default().partitions(3);
+        for peers in [1, 2, 5] {
+            let builder = Generator::new("sensors", sensors).events(100);
+            let mut all = Vec::new();
+            for worker in 0..peers {
+                all.extend(read_all(builder.build(context(worker, peers)).unwrap()));
+            }
+            all.sort_by_key(|(partition, next, _)| (next - 1) * 3 + u64::from(*partition));
+            let events: Vec<_> = all.iter().map(|(_, _, event)| *event).collect();
+            assert_eq!(events, (0..100).map(|index| sensors.event(index)).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn it_goes_on_where_it_stopped() {
+        let builder = Generator::new("sensors", Sensors::default()).events(50);
+        let whole = read_all(builder.build(context(0, 1)).unwrap());
+        let mut first = builder.build(context(0, 1)).unwrap();
+        let mut batch = Batch::default();
+        assert_eq!(first.consume(21, &mut batch).unwrap(), Poll::Ready);
+        let mut positions = Positions::new();
+        for partition in 0..4 {
+            let own = batch.messages.iter().filter(|message| message.partition == partition);
+            positions.push((partition, own.map(|message| message.next).max().unwrap()));
+        }
+        let rest = read_all(builder.start_at(positions).build(context(0, 1)).unwrap());
+        let mut both: Vec<_> =
+            batch.messages.into_iter().map(|m| (m.partition, m.next, m.record.unwrap())).collect();
+        both.extend(rest);
+        let sorted = |mut all: Vec<(Partition, Offset, SensorEvent)>| {
+            all.sort_by_key(|(partition, next, _)| (*partition, *next));
+            all
+        };
+        assert_eq!(both.len(), 50);
+        assert_eq!(sorted(both), sorted(whole));
+    }
+
+    #[test]
+    fn every_partition_is_announced_and_ends_also_an_empty_one() {
+        let builder = Generator::new("sensors", Sensors::default()).events(2);
+        let mut source = builder.build(context(0, 1)).unwrap();
+        let mut batch = Batch::default();
+        assert_eq!(source.consume(100, &mut batch).unwrap(), Poll::Finished);
+        assert_eq!(batch.len(), 2);
+        for partition in 0..4 {
+            let events = batch.events.iter().filter(|(_, p, _)| *p == partition);
+            let events: Vec<_> = events.map(|(_, _, event)| *event).collect();
+            assert_eq!(events, [PartitionEvent::Assigned(0), PartitionEvent::Finished]);
+        }
+    }
+
+    #[test]
+    fn a_rate_holds_events_back() {
+        let mut pace = Pace { rate: 1_000.0, begun: None, made: 0 };
+        let begun = Instant::now();
+        assert_eq!(pace.due(begun), 1);
+        pace.made = 1;
+        assert_eq!(pace.due(begun), 0);
+        assert_eq!(pace.due(begun + Duration::from_millis(500)), 500);
+        pace.made = 501;
+        assert_eq!(pace.due(begun + Duration::from_millis(500)), 0);
+
+        let builder = Generator::new("sensors", Sensors::default()).rate(0.001);
+        let mut source = builder.build(context(0, 1)).unwrap();
+        let mut batch = Batch::default();
+        assert_eq!(source.consume(100, &mut batch).unwrap(), Poll::Pending);
+        assert_eq!(source.consume(100, &mut batch).unwrap(), Poll::Pending);
+        assert_eq!(batch.len(), 1);
+    }
+
+    #[test]
+    fn a_rate_of_nothing_is_refused() {
+        for rate in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            let builder = Generator::new("sensors", Sensors::default()).rate(rate);
+            assert_eq!(builder.build(context(0, 1)).err().unwrap().kind(), Kind::Config);
+        }
+    }
+}
