@@ -1,5 +1,6 @@
 //! Tiderace: event-time stream processing on timely dataflow.
 pub mod decode;
+pub mod encode;
 pub mod error;
 pub mod sink;
 pub mod source;
