@@ -1,0 +1,148 @@
+//! Embedded Kafka: librdkafka's mock cluster, for the demo and for tests.
+//!
+//! It is a real TCP server on loopback, so other processes can use it by its address too. It ends
+//! with the value that owns it, and everything in it is gone then.
+//!
+//! What it is not: it keeps only the last **5 MiB** (and 100,000 batches) of each partition and drops
+//! the oldest batch first; [`fallen_off`] tells whether that has happened. It is no broker for
+//! exactly-once: it fences nobody and shows aborted data. It answers every question for an offset by
+//! time with the end, and partitions cannot be added to a topic.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::mocking::MockCluster;
+
+use crate::error::{Error, Kind, Result};
+
+/// How much of a partition the embedded cluster keeps, in bytes.
+pub const KEPT_PER_PARTITION: u64 = 5 * 1024 * 1024;
+
+/// A Kafka cluster inside this process. Drop it to end it.
+pub struct EmbeddedKafka {
+    bootstrap: String,
+    // The cluster's handle cannot leave the thread that made it, so one thread keeps it.
+    requests: Option<Sender<Request>>,
+    keeper: Option<JoinHandle<()>>,
+}
+
+struct Request {
+    topic: String,
+    partitions: i32,
+    answer: Sender<Result<(), String>>,
+}
+
+impl EmbeddedKafka {
+    /// Starts a cluster of so many brokers (at least one) on free ports of 127.0.0.1.
+    pub fn start(brokers: usize) -> Result<Self> {
+        let failed = |why: String| {
+            Error::new(Kind::Failed, format!("the embedded Kafka could not be started: {why}"))
+        };
+        let brokers = i32::try_from(brokers.clamp(1, 64)).expect("at most 64");
+        let (started, start) = channel();
+        let (requests, inbox) = channel();
+        let keeper = std::thread::Builder::new()
+            .name("embedded-kafka".into())
+            .spawn(move || keep(brokers, &started, &inbox))
+            .map_err(|e| failed(e.to_string()))?;
+        let bootstrap = match start.recv() {
+            Ok(Ok(bootstrap)) => bootstrap,
+            Ok(Err(why)) => return Err(failed(why)),
+            Err(_) => return Err(failed("its thread ended".into())),
+        };
+        Ok(EmbeddedKafka { bootstrap, requests: Some(requests), keeper: Some(keeper) })
+    }
+
+    /// The address for clients of this and other processes: `host:port`, separated by commas.
+    pub fn bootstrap(&self) -> &str {
+        &self.bootstrap
+    }
+
+    /// Makes a topic with so many partitions.
+    pub fn create_topic(&self, name: &str, partitions: usize) -> Result<()> {
+        let failed = |why: &str| {
+            Error::new(Kind::Failed, format!("embedded Kafka: topic `{name}` was not made: {why}"))
+        };
+        let partitions = i32::try_from(partitions).map_err(|_| failed("too many partitions"))?;
+        if partitions == 0 {
+            return Err(failed("it needs at least one partition"));
+        }
+        let (answer, answered) = channel();
+        let request = Request { topic: name.to_string(), partitions, answer };
+        let sent = self.requests.as_ref().is_some_and(|r| r.send(request).is_ok());
+        match answered.recv() {
+            Ok(Ok(())) if sent => Ok(()),
+            Ok(Err(why)) => Err(failed(&why)),
+            _ => Err(failed("the cluster has ended")),
+        }
+    }
+}
+
+impl Drop for EmbeddedKafka {
+    fn drop(&mut self) {
+        self.requests = None;
+        if let Some(keeper) = self.keeper.take() {
+            // It only ends its loop; a panic in there has been reported by the panic hook.
+            let _ = keeper.join();
+        }
+    }
+}
+
+fn keep(brokers: i32, started: &Sender<Result<String, String>>, inbox: &Receiver<Request>) {
+    let cluster = match MockCluster::new(brokers) {
+        Ok(cluster) => cluster,
+        Err(error) => {
+            let _ = started.send(Err(error.to_string()));
+            return;
+        }
+    };
+    let _ = started.send(Ok(cluster.bootstrap_servers()));
+    for request in inbox {
+        let made = cluster.create_topic(&request.topic, request.partitions, 1);
+        let _ = request.answer.send(made.map_err(|e| e.to_string()));
+    }
+}
+
+/// A partition whose beginning is no longer there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FallenOff {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// The first offset that is still there.
+    pub first: u64,
+}
+
+/// Which partitions of these topics have lost their oldest records (their first offset is not zero).
+/// Blocks for up to `timeout` for each partition.
+pub fn fallen_off(bootstrap: &str, topics: &[&str], timeout: Duration) -> Result<Vec<FallenOff>> {
+    let failed = |what: &str, error: rdkafka::error::KafkaError| {
+        let message = format!("Kafka at {bootstrap}: {what}: {error}");
+        Error::new(Kind::Unreachable, message)
+    };
+    let client: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", bootstrap)
+        .create()
+        .map_err(|e| failed("no client", e))?;
+    let mut found = Vec::new();
+    for topic in topics {
+        let metadata = client
+            .fetch_metadata(Some(topic), timeout)
+            .map_err(|e| failed(&format!("topic `{topic}`"), e))?;
+        for partition in metadata.topics().iter().flat_map(|t| t.partitions()) {
+            let (low, _) =
+                client.fetch_watermarks(topic, partition.id(), timeout).map_err(|e| {
+                    failed(&format!("topic `{topic}`, partition {}", partition.id()), e)
+                })?;
+            if let Some(first) = u64::try_from(low).ok().filter(|low| *low > 0) {
+                let topic = (*topic).to_string();
+                found.push(FallenOff { topic, partition: partition.id(), first });
+            }
+        }
+    }
+    Ok(found)
+}
