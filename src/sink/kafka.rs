@@ -1,5 +1,4 @@
-//! Th                error.map(|e| RDKafkaErrorCode::from(e).to_string())
- Kafka sink: at least once, by an idempotent producer that the worker polls.
+//! The Kafka sink: at least once, by an idempotent producer that the worker polls.
 //!
 //! A record counts as delivered when all in-sync replicas have it. `commit` is done when that holds
 //! for every record staged up to it, so that the positions of the sources are never committed ahead
@@ -355,7 +354,7 @@ fn reach(config: &KafkaSinkConfig, producer: &Client) -> Result<()> {
                 if unknown && since.elapsed() >= propagation {
                     return Err(unknown_topic(config, producer));
                 }
-                last = error.map(|e| RDKafkaErrorCode::from(e).to_string());
+                error.map(|e| RDKafkaErrorCode::from(e).to_string())
             }
             Err(error) => client.last_error().or_else(|| Some(error.to_string())),
         };

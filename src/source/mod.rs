@@ -141,6 +141,16 @@ impl<D> Batch<D> {
         self.messages.len()
     }
 
+    /// Takes the records out.
+    pub fn take_messages(&mut self) -> Vec<Message<D>> {
+        std::mem::take(&mut self.messages)
+    }
+
+    /// Takes out what was told of partitions, each with the number of records before it.
+    pub fn take_events(&mut self) -> Vec<(usize, Partition, PartitionEvent)> {
+        std::mem::take(&mut self.events)
+    }
+
     /// Whether it holds no record.
     pub fn is_empty(&self) -> bool {
         self.messages.is_empty()
