@@ -14,7 +14,10 @@ use std::time::Duration;
 
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaResult;
 use rdkafka::mocking::MockCluster;
+use rdkafka::producer::DefaultProducerContext;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use crate::error::{Error, Kind, Result};
 
@@ -24,16 +27,13 @@ pub const KEPT_PER_PARTITION: u64 = 5 * 1024 * 1024;
 /// A Kafka cluster inside this process. Drop it to end it.
 pub struct EmbeddedKafka {
     bootstrap: String,
+    brokers: i32,
     // The cluster's handle cannot leave the thread that made it, so one thread keeps it.
     requests: Option<Sender<Request>>,
     keeper: Option<JoinHandle<()>>,
 }
 
-struct Request {
-    topic: String,
-    partitions: i32,
-    answer: Sender<Result<(), String>>,
-}
+type Request = Box<dyn FnOnce(&MockCluster<'static, DefaultProducerContext>) + Send>;
 
 impl EmbeddedKafka {
     /// Starts a cluster of so many brokers (at least one) on free ports of 127.0.0.1.
@@ -53,7 +53,7 @@ impl EmbeddedKafka {
             Ok(Err(why)) => return Err(failed(why)),
             Err(_) => return Err(failed("its thread ended".into())),
         };
-        Ok(EmbeddedKafka { bootstrap, requests: Some(requests), keeper: Some(keeper) })
+        Ok(EmbeddedKafka { bootstrap, brokers, requests: Some(requests), keeper: Some(keeper) })
     }
 
     /// The address for clients of this and other processes: `host:port`, separated by commas.
@@ -70,15 +70,58 @@ impl EmbeddedKafka {
         if partitions == 0 {
             return Err(failed("it needs at least one partition"));
         }
-        let (answer, answered) = channel();
-        let request = Request { topic: name.to_string(), partitions, answer };
-        let sent = self.requests.as_ref().is_some_and(|r| r.send(request).is_ok());
-        match answered.recv() {
-            Ok(Ok(())) if sent => Ok(()),
-            Ok(Err(why)) => Err(failed(&why)),
-            _ => Err(failed("the cluster has ended")),
+        let topic = name.to_string();
+        match self.ask(move |cluster| cluster.create_topic(&topic, partitions, 1)) {
+            Some(Ok(())) => Ok(()),
+            Some(Err(why)) => Err(failed(&why.to_string())),
+            None => Err(failed("the cluster has ended")),
         }
     }
+
+    /// Cuts all brokers off from their clients, or lets them be reached again.
+    pub fn set_down(&self, down: bool) -> Result<()> {
+        let brokers = self.brokers;
+        let set = self.ask(move |cluster| {
+            (1..=brokers).try_for_each(|id| match down {
+                true => cluster.broker_down(id),
+                false => cluster.broker_up(id),
+            })
+        });
+        told("brokers were not switched", set)
+    }
+
+    /// Has the next commits of offsets fail, so many of them.
+    pub fn fail_commits(&self, commits: usize) -> Result<()> {
+        let errors = vec![RDKafkaRespErr::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED; commits];
+        let set = self.ask(move |cluster| {
+            cluster.request_errors(RDKafkaApiKey::OffsetCommit, &errors);
+            Ok(())
+        });
+        told("failing commits were not set up", set)
+    }
+
+    /// Has the keeper of the cluster do this; `None` if it has ended.
+    fn ask<R: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&MockCluster<'static, DefaultProducerContext>) -> R + Send + 'static,
+    ) -> Option<R> {
+        let (answer, answered) = channel();
+        let request: Request = Box::new(move |cluster| {
+            // Whoever asked waits for it.
+            let _ = answer.send(ask(cluster));
+        });
+        self.requests.as_ref()?.send(request).ok()?;
+        answered.recv().ok()
+    }
+}
+
+fn told(what: &str, answer: Option<KafkaResult<()>>) -> Result<()> {
+    let why = match answer {
+        Some(Ok(())) => return Ok(()),
+        Some(Err(error)) => error.to_string(),
+        None => "the cluster has ended".to_string(),
+    };
+    Err(Error::new(Kind::Failed, format!("embedded Kafka: {what}: {why}")))
 }
 
 impl Drop for EmbeddedKafka {
@@ -101,8 +144,7 @@ fn keep(brokers: i32, started: &Sender<Result<String, String>>, inbox: &Receiver
     };
     let _ = started.send(Ok(cluster.bootstrap_servers()));
     for request in inbox {
-        let made = cluster.create_topic(&request.topic, request.partitions, 1);
-        let _ = request.answer.send(made.map_err(|e| e.to_string()));
+        request(&cluster);
     }
 }
 

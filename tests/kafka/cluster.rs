@@ -14,7 +14,9 @@ use tiderace::error::Error;
 use tiderace::kafka::config::Settings;
 use tiderace::kafka::embedded::EmbeddedKafka;
 use tiderace::source::kafka::{KafkaSource, KafkaSourceConfig};
-use tiderace::source::{Batch, Partition, PartitionEvent, Poll, Reject, Source, SourceContext, Waker};
+use tiderace::source::{
+    Batch, Partition, PartitionEvent, Poll, Reject, Source, SourceContext, Waker,
+};
 
 /// Long enough on a noisy machine, short enough for a hung test to be seen.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -77,6 +79,16 @@ impl Cluster {
         tokio::runtime::Builder::new_current_thread().build().unwrap()
     }
 
+    /// Takes the embedded brokers away, or brings them back.
+    pub fn down(&self, down: bool) {
+        self.embedded.as_ref().unwrap().set_down(down).unwrap();
+    }
+
+    /// Has the next commit fail.
+    pub fn refuse_commits(&self) {
+        self.embedded.as_ref().unwrap().fail_commits(1).unwrap();
+    }
+
     pub fn is_embedded(&self) -> bool {
         self.embedded.is_some()
     }
@@ -95,7 +107,7 @@ impl Cluster {
         for number in from..from + count {
             for partition in 0..partitions {
                 let payload = format!("{partition}:{number}");
-                send(&producer, BaseRecord::<(), _>::to(topic).partition(partition).payload(&payload));
+                send(&producer, BaseRecord::to(topic).partition(partition).payload(&payload));
             }
         }
         producer.flush(PATIENCE).unwrap();
@@ -103,10 +115,8 @@ impl Cluster {
 
     /// A record with everything a message can have.
     pub fn produce_one(&self, topic: &str, payload: Option<&str>, millis: i64, header: &str) {
-        let headers = OwnedHeaders::new().insert(rdkafka::message::Header {
-            key: "trace",
-            value: Some(header),
-        });
+        let headers = OwnedHeaders::new()
+            .insert(rdkafka::message::Header { key: "trace", value: Some(header) });
         let mut record = BaseRecord::<str, str>::to(topic)
             .partition(0)
             .key("the key")
@@ -133,10 +143,7 @@ fn options() -> AdminOptions {
     AdminOptions::new().operation_timeout(Some(Duration::from_secs(20)))
 }
 
-fn send<K: rdkafka::message::ToBytes + ?Sized>(
-    producer: &BaseProducer,
-    mut record: BaseRecord<'_, K, String>,
-) {
+fn send(producer: &BaseProducer, mut record: BaseRecord<'_, (), String>) {
     loop {
         match producer.send(record) {
             Ok(()) => return,
@@ -211,8 +218,7 @@ impl Driven {
         let poll = self.source.consume(limit, &mut batch)?;
         assert!(batch.len() <= limit);
         let nothing = batch.is_empty();
-        let (messages, events) = batch.into_parts();
-        for message in messages {
+        for message in batch.take_messages() {
             assert!(message.next > *self.next.get(&message.partition).unwrap_or(&0));
             self.next.insert(message.partition, message.next);
             match message.record {
@@ -220,7 +226,9 @@ impl Driven {
                 Err(reject) => self.rejects.push(reject),
             }
         }
-        self.events.extend(events.into_iter().map(|(_, partition, event)| (partition, event)));
+        self.events.extend(
+            batch.take_events().into_iter().map(|(_, partition, event)| (partition, event)),
+        );
         if nothing && poll == Poll::Pending {
             std::thread::sleep(Duration::from_millis(2));
         }
@@ -233,6 +241,18 @@ impl Driven {
         while !done(self) {
             self.step(500).unwrap();
             assert!(since.elapsed() < PATIENCE, "{what}: {:?}", self.events);
+        }
+    }
+
+    /// Steps until the source knows its partitions.
+    pub fn until_ready(&mut self) -> Poll {
+        let since = Instant::now();
+        loop {
+            let poll = self.step(1).unwrap();
+            if poll == Poll::None || !self.events.is_empty() {
+                return poll;
+            }
+            assert!(since.elapsed() < PATIENCE, "never ready");
         }
     }
 
