@@ -6,6 +6,8 @@ pub mod error;
 pub mod flow;
 pub mod observe;
 pub mod runtime;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod sink;
 pub mod source;
 

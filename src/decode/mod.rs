@@ -11,7 +11,7 @@ pub mod raw;
 
 /// A message as the transport holds it.
 #[derive(Clone, Copy)]
-pub struct Raw<'a, H: ?Sized = dyn Headers> {
+pub struct Raw<'a, H: ?Sized = dyn Headers + 'a> {
     /// The payload; `None` is a tombstone.
     pub payload: Option<&'a [u8]>,
     /// The message key, if the transport has one.

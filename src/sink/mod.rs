@@ -5,6 +5,9 @@
 //! what is staged is committed. For an at-least-once sink both follow at once; an exactly-once sink
 //! commits only what a published checkpoint names, so that the two steps are apart.
 
+#[cfg(feature = "kafka")]
+pub mod kafka;
+
 use crate::error::Error;
 
 pub mod file;

@@ -6,6 +6,9 @@
 //!
 //! A user's own source implements the five methods of [`Source`]; see `examples/custom_source.rs`.
 
+#[cfg(feature = "kafka")]
+pub mod kafka;
+
 use tiderace_operators::time::EventTime;
 
 use crate::error::Error;
@@ -70,6 +73,8 @@ pub enum Poll {
     /// Nothing more just now. The engine asks again when the source's waker is called, and
     /// in any case after a few milliseconds.
     Pending,
+    /// This instance reads no partition and never will: it must not hold anything back.
+    None,
     /// The input has ended: every partition is read to its end and none will come.
     Finished,
 }
@@ -107,6 +112,9 @@ pub enum PartitionEvent {
     /// The position has reached the end of the log as the broker knows it, while connected.
     /// Until the next record the partition may become idle; elapsed time alone never does that.
     CaughtUp,
+    /// What was told by `CaughtUp` no longer holds: the connection is lost, so that the partition
+    /// must not become idle, and is active again if it was, until `CaughtUp` or a record comes.
+    Unconfirmed,
     /// It ended for good: nothing will ever come from it.
     Finished,
     /// It is behind by this many records (reported from time to time, for `why` and the metrics).
@@ -170,6 +178,16 @@ impl<D> Batch<D> {
     /// How many records it holds.
     pub fn len(&self) -> usize {
         self.messages.len()
+    }
+
+    /// Takes the records out.
+    pub fn take_messages(&mut self) -> Vec<Message<D>> {
+        std::mem::take(&mut self.messages)
+    }
+
+    /// Takes out what was told of partitions, each with the number of records before it.
+    pub fn take_events(&mut self) -> Vec<(usize, Partition, PartitionEvent)> {
+        std::mem::take(&mut self.events)
     }
 
     /// Whether it holds no record.
