@@ -1,0 +1,582 @@
+//! From nodes to typed values with serde, without stopping at the first mistake.
+//!
+//! Unknown keys are reported and skipped. Any other mistake ends one pass; then the setting it is
+//! in is taken out of the tree and the next pass looks at the rest. What was taken out is
+//! remembered, so that nobody complains that it is missing.
+
+use std::cell::RefCell;
+use std::fmt;
+
+use serde::de::value::StrDeserializer;
+use serde::de::{
+    self, Deserialize, DeserializeSeed, EnumAccess, Error as _, IntoDeserializer, MapAccess,
+    SeqAccess, VariantAccess, Visitor,
+};
+
+use super::report::Mistake;
+use super::tree::{Content, Node, Place};
+
+/// More mistakes than this are not looked for.
+const MOST_MISTAKES: usize = 100;
+
+/// A value with the place it was written at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Spanned<T> {
+    /// The value.
+    pub value: T,
+    /// Where it is written.
+    pub place: Place,
+}
+
+/// One or more values: a list, or a single value for a list of one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Many<T>(pub Vec<T>);
+
+/// Values by name, in the order of the file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Named<T>(pub Vec<(Spanned<String>, T)>);
+
+impl<T> Default for Named<T> {
+    fn default() -> Self {
+        Named(Vec::new())
+    }
+}
+
+const SPANNED: &str = "$tiderace::Spanned";
+const MANY: &str = "$tiderace::Many";
+
+/// Gives the tree a type; mistakes are added to the list, and the places of settings that had to
+/// be left out are added to `damaged`.
+pub fn typed<T: Default + for<'de> Deserialize<'de>>(
+    text: &str,
+    mut root: Node,
+    mistakes: &mut Vec<Mistake>,
+    damaged: &mut Vec<Vec<String>>,
+) -> T {
+    let found = RefCell::new(Vec::new());
+    loop {
+        let reader = Reader { node: &root, text, found: &found };
+        let error = match T::deserialize(reader) {
+            Ok(value) => {
+                mistakes.append(&mut found.borrow_mut());
+                return value;
+            }
+            Err(error) => error,
+        };
+        let place = error.place.unwrap_or(root.place);
+        mistakes.push(error.into_mistake(place));
+        let mut path = Vec::new();
+        let removed = remove(&mut root, place, &mut path);
+        damaged.push(path);
+        if !removed || mistakes.len() > MOST_MISTAKES {
+            mistakes.append(&mut found.borrow_mut());
+            return T::default();
+        }
+    }
+}
+
+/// Takes the innermost setting whose value is at this place out of the tree.
+fn remove(node: &mut Node, place: Place, path: &mut Vec<String>) -> bool {
+    match &mut node.value {
+        Content::Map(entries) => {
+            for at in 0..entries.len() {
+                let depth = path.len();
+                path.push(entries[at].key.clone());
+                if remove(&mut entries[at].node, place, path) {
+                    return true;
+                }
+                if entries[at].node.place == place {
+                    entries.remove(at);
+                    return true;
+                }
+                path.truncate(depth);
+            }
+            false
+        }
+        Content::List(items) => {
+            for at in 0..items.len() {
+                if remove(&mut items[at], place, path) {
+                    return true;
+                }
+                if items[at].place == place {
+                    items.remove(at);
+                    return true;
+                }
+            }
+            false
+        }
+        _ => false,
+    }
+}
+
+/// What a pass stopped at.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    message: String,
+    place: Option<Place>,
+    label: Option<String>,
+    help: Option<String>,
+    names: Vec<&'static str>,
+    word: String,
+}
+
+impl Fault {
+    fn at(mut self, place: Place) -> Self {
+        self.place.get_or_insert(place);
+        self
+    }
+
+    fn into_mistake(self, place: Place) -> Mistake {
+        let mut mistake = Mistake::new(place, self.message);
+        mistake.help = self.help;
+        if let Some(label) = self.label {
+            mistake.label = label;
+        }
+        if self.names.is_empty() { mistake } else { mistake.suggest(&self.word, self.names) }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl de::Error for Fault {
+    /// A message may carry the way out after a line break.
+    fn custom<M: fmt::Display>(message: M) -> Self {
+        let message = message.to_string();
+        let (message, help) = match message.split_once('\n') {
+            Some((message, help)) => (message.to_owned(), Some(help.to_owned())),
+            None => (message, None),
+        };
+        Fault { message, place: None, label: None, help, names: Vec::new(), word: String::new() }
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Fault {
+            label: Some(format!("add `{field}`")),
+            ..Fault::custom(format!("`{field}` is missing"))
+        }
+    }
+
+    fn unknown_variant(word: &str, names: &'static [&'static str]) -> Self {
+        Fault {
+            names: names.to_vec(),
+            word: word.into(),
+            ..Fault::custom(format!("`{word}` is not a choice here"))
+        }
+    }
+}
+
+/// Reads one node.
+#[derive(Clone, Copy)]
+struct Reader<'a> {
+    node: &'a Node,
+    text: &'a str,
+    found: &'a RefCell<Vec<Mistake>>,
+}
+
+impl<'a> Reader<'a> {
+    fn of(self, node: &'a Node) -> Self {
+        Reader { node, ..self }
+    }
+
+    fn wrong(self, expected: &str) -> Fault {
+        let got = match &self.node.value {
+            Content::Text(text) | Content::Given(text) => format!("`{text}`"),
+            Content::Null | Content::List(_) | Content::Map(_) => self.node.value.kind().into(),
+            _ => format!("`{}`", self.source()),
+        };
+        Fault {
+            label: Some(format!("this must be {expected}")),
+            ..Fault::custom(format!("expected {expected}, found {got}"))
+        }
+        .at(self.node.place)
+    }
+
+    /// The words of the file this node was read from.
+    fn source(self) -> &'a str {
+        let Place { start, len } = self.node.place;
+        self.text.get(start..start + len).unwrap_or_default()
+    }
+
+    fn integer(self) -> Result<i128, Fault> {
+        match &self.node.value {
+            Content::Int(value) => Ok(*value),
+            Content::Given(text) => text.trim().parse().map_err(|_| self.wrong("a whole number")),
+            _ => Err(self.wrong("a whole number")),
+        }
+    }
+
+    fn in_range<T: TryFrom<i128>>(self) -> Result<T, Fault> {
+        let value = self.integer()?;
+        T::try_from(value)
+            .map_err(|_| Fault::custom(format!("{value} is out of range here")).at(self.node.place))
+    }
+
+    fn block(self, fields: Option<&'static [&'static str]>) -> Result<Block<'a>, Fault> {
+        let entries = match &self.node.value {
+            Content::Map(entries) => entries.as_slice(),
+            Content::Null => &[],
+            _ => return Err(self.wrong("a block of settings")),
+        };
+        let mut known = Vec::new();
+        for entry in entries {
+            match fields {
+                Some(fields) if !fields.contains(&entry.key.as_str()) => {
+                    let message = format!("unknown setting `{}`", entry.key);
+                    let mistake = Mistake::new(entry.key_place, message)
+                        .suggest(&entry.key, fields.iter().copied());
+                    self.found.borrow_mut().push(mistake);
+                }
+                _ => known.push(entry),
+            }
+        }
+        Ok(Block { reader: self, entries: known.into_iter(), value: None })
+    }
+}
+
+struct Block<'a> {
+    reader: Reader<'a>,
+    entries: std::vec::IntoIter<&'a super::tree::Entry>,
+    value: Option<&'a super::tree::Entry>,
+}
+
+impl<'de> MapAccess<'de> for Block<'de> {
+    type Error = Fault;
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Fault> {
+        self.value = self.entries.next();
+        match self.value {
+            Some(entry) => seed.deserialize(Key(&entry.key, entry.key_place)).map(Some),
+            None => Ok(None),
+        }
+    }
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {
+        let entry = self.value.take().expect("a value is asked for after its key");
+        let result = seed.deserialize(self.reader.of(&entry.node));
+        result.map_err(|fault| fault.at(entry.node.place))
+    }
+}
+
+/// A key, with or without its place.
+struct Key<'a>(&'a str, Place);
+
+impl<'de> de::Deserializer<'de> for Key<'de> {
+    type Error = Fault;
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        visitor.visit_borrowed_str(self.0)
+    }
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        if name == SPANNED {
+            let place = self.1;
+            let inner = StrDeserializer::<Fault>::new(self.0);
+            return visitor.visit_seq(WithPlace { inner: Some(inner), place, step: 0 });
+        }
+        visitor.visit_newtype_struct(self)
+    }
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
+        unit unit_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+struct WithPlace<D> {
+    inner: Option<D>,
+    place: Place,
+    step: u8,
+}
+
+impl<'de, D: de::Deserializer<'de, Error = Fault>> SeqAccess<'de> for WithPlace<D> {
+    type Error = Fault;
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, Fault> {
+        self.step += 1;
+        match (self.step, self.inner.take()) {
+            (1, Some(inner)) => seed.deserialize(inner).map(Some),
+            (2, _) => seed.deserialize(self.place.start.into_deserializer()).map(Some),
+            (3, _) => seed.deserialize(self.place.len.into_deserializer()).map(Some),
+            _ => Ok(None),
+        }
+    }
+}
+
+struct Items<'a> {
+    reader: Reader<'a>,
+    items: std::slice::Iter<'a, Node>,
+}
+
+impl<'de> SeqAccess<'de> for Items<'de> {
+    type Error = Fault;
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, Fault> {
+        let Some(item) = self.items.next() else { return Ok(None) };
+        seed.deserialize(self.reader.of(item)).map(Some).map_err(|fault| fault.at(item.place))
+    }
+}
+
+/// A choice: a word, or a word with a block or value under it.
+struct Choice<'a> {
+    reader: Reader<'a>,
+    word: &'a str,
+    value: Option<&'a Node>,
+}
+
+impl<'de> EnumAccess<'de> for Choice<'de> {
+    type Error = Fault;
+    type Variant = Self;
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Fault> {
+        let value = seed.deserialize(StrDeserializer::<Fault>::new(self.word))?;
+        Ok((value, self))
+    }
+}
+
+impl<'de> VariantAccess<'de> for Choice<'de> {
+    type Error = Fault;
+    fn unit_variant(self) -> Result<(), Fault> {
+        match self.value {
+            None => Ok(()),
+            Some(_) => Err(Fault::custom(format!("`{}` takes no value", self.word))),
+        }
+    }
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Fault> {
+        match self.value {
+            Some(value) => {
+                seed.deserialize(self.reader.of(value)).map_err(|fault| fault.at(value.place))
+            }
+            None => Err(Fault::custom(format!("`{}` needs a value: `{0}: …`", self.word))),
+        }
+    }
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, Fault> {
+        Err(Fault::custom("a list is not a choice here"))
+    }
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        match self.value {
+            Some(value) => visitor.visit_map(self.reader.of(value).block(Some(fields))?),
+            None => Err(Fault::custom(format!("`{}` needs settings", self.word))),
+        }
+    }
+}
+
+macro_rules! whole_numbers {
+    ($($method:ident $visit:ident)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+            visitor.$visit(self.in_range()?).map_err(|fault: Fault| fault.at(self.node.place))
+        }
+    )*};
+}
+
+impl<'de> de::Deserializer<'de> for Reader<'de> {
+    type Error = Fault;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        let result = match &self.node.value {
+            Content::Null => visitor.visit_unit(),
+            Content::Bool(value) => visitor.visit_bool(*value),
+            Content::Int(value) => match i64::try_from(*value) {
+                Ok(value) => visitor.visit_i64(value),
+                Err(_) => visitor.visit_i128(*value),
+            },
+            Content::Float(value) => visitor.visit_f64(*value),
+            Content::Text(text) | Content::Given(text) => visitor.visit_borrowed_str(text),
+            Content::List(items) => visitor.visit_seq(Items { reader: self, items: items.iter() }),
+            Content::Map(_) => visitor.visit_map(self.block(None)?),
+        };
+        result.map_err(|fault| fault.at(self.node.place))
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        let value = match &self.node.value {
+            Content::Bool(value) => *value,
+            Content::Text(text) | Content::Given(text) => match text.as_str() {
+                "true" | "yes" | "on" => true,
+                "false" | "no" | "off" => false,
+                _ => return Err(self.wrong("yes or no")),
+            },
+            _ => return Err(self.wrong("yes or no")),
+        };
+        visitor.visit_bool(value)
+    }
+
+    whole_numbers! {
+        deserialize_i8 visit_i8 deserialize_i16 visit_i16 deserialize_i32 visit_i32
+        deserialize_i64 visit_i64 deserialize_i128 visit_i128 deserialize_u8 visit_u8
+        deserialize_u16 visit_u16 deserialize_u32 visit_u32 deserialize_u64 visit_u64
+    }
+
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        let value = match &self.node.value {
+            Content::Int(value) => *value as f64,
+            Content::Float(value) => *value,
+            Content::Given(text) => text.trim().parse().map_err(|_| self.wrong("a number"))?,
+            _ => return Err(self.wrong("a number")),
+        };
+        visitor.visit_f64(value).map_err(|fault: Fault| fault.at(self.node.place))
+    }
+
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.deserialize_f64(visitor)
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        let result = match &self.node.value {
+            Content::Text(text) | Content::Given(text) => visitor.visit_borrowed_str(text),
+            // A number where text is meant (a topic named 7) counts as it is written.
+            Content::Bool(_) | Content::Int(_) | Content::Float(_) => {
+                visitor.visit_borrowed_str(self.source())
+            }
+            _ => return Err(self.wrong("text")),
+        };
+        result.map_err(|fault: Fault| fault.at(self.node.place))
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match &self.node.value {
+            Content::Null => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        let place = self.node.place;
+        match (name, &self.node.value) {
+            (SPANNED, _) => visitor.visit_seq(WithPlace { inner: Some(self), place, step: 0 }),
+            (MANY, Content::List(items)) => {
+                visitor.visit_seq(Items { reader: self, items: items.iter() })
+            }
+            (MANY, _) => {
+                let items = std::slice::from_ref(self.node).iter();
+                visitor.visit_seq(Items { reader: self, items })
+            }
+            _ => visitor.visit_newtype_struct(self),
+        }
+        .map_err(|fault| fault.at(place))
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match &self.node.value {
+            Content::List(items) => visitor.visit_seq(Items { reader: self, items: items.iter() }),
+            _ => Err(self.wrong("a list")),
+        }
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        visitor.visit_map(self.block(None)?).map_err(|fault| fault.at(self.node.place))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        visitor.visit_map(self.block(Some(fields))?).map_err(|fault| fault.at(self.node.place))
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        let choice = match &self.node.value {
+            Content::Text(word) | Content::Given(word) => {
+                Choice { reader: self, word, value: None }
+            }
+            Content::Map(entries) if entries.len() == 1 => {
+                Choice { reader: self, word: &entries[0].key, value: Some(&entries[0].node) }
+            }
+            _ => return Err(self.wrong("one choice")),
+        };
+        visitor.visit_enum(choice).map_err(|fault| fault.at(self.node.place))
+    }
+
+    serde::forward_to_deserialize_any! {
+        u128 char bytes byte_buf unit unit_struct tuple tuple_struct identifier ignored_any
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Spanned<T> {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct V<T>(std::marker::PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for V<T> {
+            type Value = Spanned<T>;
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a value with its place")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut missing = || A::Error::custom("a value has no place");
+                let value = seq.next_element()?.ok_or_else(&mut missing)?;
+                let start = seq.next_element()?.ok_or_else(&mut missing)?;
+                let len = seq.next_element()?.ok_or_else(&mut missing)?;
+                Ok(Spanned { value, place: Place { start, len } })
+            }
+        }
+        deserializer.deserialize_newtype_struct(SPANNED, V(std::marker::PhantomData))
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Many<T> {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct V<T>(std::marker::PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for V<T> {
+            type Value = Many<T>;
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a value or a list")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut items = Vec::new();
+                while let Some(item) = seq.next_element()? {
+                    items.push(item);
+                }
+                Ok(Many(items))
+            }
+        }
+        deserializer.deserialize_newtype_struct(MANY, V(std::marker::PhantomData))
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Named<T> {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct V<T>(std::marker::PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for V<T> {
+            type Value = Named<T>;
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("names with values")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Named(entries))
+            }
+        }
+        deserializer.deserialize_map(V(std::marker::PhantomData))
+    }
+}
