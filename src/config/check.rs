@@ -8,9 +8,9 @@ use super::pipeline::{
 use super::plan::Checked;
 use super::quantity::{OrOff, Time};
 use super::report::{Mistake, Report, Severity};
-use super::tree::Place;
+use super::tree::{NOWHERE, Place};
 use super::{delivery, fields};
-use crate::record::expr::{self, AggregateKind, Ast};
+use crate::record::expr::{self, AggregateKind, Ast, Shape};
 
 /// A component as the file names it, also when its settings could not be read.
 #[derive(Clone, Debug)]
@@ -97,7 +97,9 @@ pub fn check(
 
 impl Checker<'_> {
     pub(super) fn wrong(&mut self, mistake: Mistake) {
-        self.mistakes.push(mistake);
+        if mistake.place != NOWHERE {
+            self.mistakes.push(mistake);
+        }
     }
 
     pub(super) fn damaged(&self, section: &str, name: &str) -> bool {
@@ -307,14 +309,13 @@ impl Checker<'_> {
         }
         // Expressions are looked at even where the step is wrong as a whole.
         let keep = step.keep.as_ref().map(|keep| (self.expression(keep), keep.clone()));
-        let set = step.set.as_ref().map(|set| {
-            let fields: Vec<_> = set.0.iter().collect();
-            fields.into_iter().map(|(f, e)| (f.clone(), self.expression(e), e.clone())).collect()
+        let set: Option<Vec<_>> = step.set.as_ref().map(|set| {
+            set.0.iter().map(|(f, e)| (f.clone(), self.expression(e), e.clone())).collect()
         });
-        let aggregates = step.aggregate.as_ref().map(|aggregates| {
-            let all: Vec<_> = aggregates.0.iter().map(|(n, c)| self.aggregate(n, c)).collect();
-            all.into_iter().collect::<Option<Vec<_>>>()
-        });
+        let aggregates: Option<Vec<_>> = step
+            .aggregate
+            .as_ref()
+            .map(|all| all.0.iter().map(|(name, call)| self.aggregate(name, call)).collect());
         if let Some(dedup) = &step.dedup {
             self.above_zero(Some(&dedup.within), "within");
         }
@@ -331,15 +332,8 @@ impl Checker<'_> {
                 self.wrong(Mistake::new(name.place, message).help(help));
                 Kind::Broken
             }
-            ["keep"] => match keep {
-                Some((Some(ast), text)) => Kind::Keep(ast, text),
-                _ => Kind::Broken,
-            },
-            ["set"] => {
-                let set: Vec<(_, Option<Ast>, _)> = set.unwrap_or_default();
-                let set = set.into_iter().map(|(f, ast, e)| Some((f, ast?, e)));
-                set.collect::<Option<_>>().map_or(Kind::Broken, Kind::Set)
-            }
+            ["keep"] => keep.map_or(Kind::Broken, |(ast, text)| Kind::Keep(ast, text)),
+            ["set"] => set.map_or(Kind::Broken, Kind::Set),
             ["select"] => match &step.select {
                 Some(select) if !select.0.is_empty() => Kind::Select(select.0.clone()),
                 _ => {
@@ -363,10 +357,7 @@ impl Checker<'_> {
                             .help("a window step needs `key`, `window` and `aggregate`"),
                     );
                 }
-                match aggregates.flatten() {
-                    Some(aggregates) if missing.is_empty() => Kind::Window(aggregates),
-                    _ => Kind::Broken,
-                }
+                aggregates.map_or(Kind::Broken, Kind::Window)
             }
             several => {
                 let message =
@@ -399,37 +390,39 @@ impl Checker<'_> {
     }
 
     /// Parses an expression and checks what can be checked without knowing the fields.
-    fn expression(&mut self, text: &Spanned<String>) -> Option<Ast> {
+    /// `null` stands in for what cannot be parsed.
+    fn expression(&mut self, text: &Spanned<String>) -> Ast {
         let mut found = Vec::new();
         let ast = match expr::parse(&text.value) {
             Ok(ast) => {
                 ast.check(&mut found);
-                Some(ast)
+                ast
             }
             Err(mistake) => {
                 found.push(mistake);
-                None
+                Ast { at: 0, len: 0, shape: Shape::Null }
             }
         };
-        let good = found.is_empty();
         for mistake in found {
             self.expression_mistake(text, mistake);
         }
-        ast.filter(|_| good)
+        ast
     }
 
-    fn aggregate(&mut self, name: &Spanned<String>, call: &Spanned<String>) -> Option<Aggregate> {
+    /// Parses a call in the `aggregate` block. A count stands in for what cannot be parsed.
+    fn aggregate(&mut self, name: &Spanned<String>, call: &Spanned<String>) -> Aggregate {
+        let name = name.clone();
         match expr::aggregate(&call.value) {
             Ok((kind, argument)) => {
                 let field = argument.map(|ast| Spanned {
                     value: call.value[ast.at..ast.at + ast.len].to_owned(),
                     place: self.inside(call, ast.at, ast.len),
                 });
-                Some(Aggregate { name: name.clone(), kind, field })
+                Aggregate { name, kind, field }
             }
             Err(mistake) => {
                 self.expression_mistake(call, mistake);
-                None
+                Aggregate { name, kind: AggregateKind::Count, field: None }
             }
         }
     }

@@ -14,7 +14,7 @@ use serde::de::{
 };
 
 use super::report::Mistake;
-use super::tree::{Content, Node, Place};
+use super::tree::{Content, Entry, NOWHERE, Node, Place};
 
 /// More mistakes than this are not looked for.
 const MOST_MISTAKES: usize = 100;
@@ -64,14 +64,59 @@ pub fn typed<T: Default + for<'de> Deserialize<'de>>(
             Err(error) => error,
         };
         let place = error.place.unwrap_or(root.place);
-        mistakes.push(error.into_mistake(place));
         let mut path = Vec::new();
+        if let Some(field) = error.missing
+            && let Some(block) = find(&mut root, place, &mut path)
+            && place != NOWHERE
+        {
+            path.push(field.to_owned());
+            // What was taken out because it was wrong is not missing.
+            if !damaged.contains(&path) {
+                mistakes.push(error.into_mistake(place));
+                damaged.push(path);
+            }
+            // Text that also is a duration stands in for it, so that the rest can be read.
+            let node = Node { place: NOWHERE, value: Content::Given("1s".into()) };
+            block.push(Entry { key: field.to_owned(), key_place: NOWHERE, node });
+            continue;
+        }
+        if place != NOWHERE {
+            mistakes.push(error.into_mistake(place));
+        }
+        path.clear();
         let removed = remove(&mut root, place, &mut path);
         damaged.push(path);
         if !removed || mistakes.len() > MOST_MISTAKES {
             mistakes.append(&mut found.borrow_mut());
             return T::default();
         }
+    }
+}
+
+/// The entries of the block at this place.
+fn find<'a>(
+    node: &'a mut Node,
+    place: Place,
+    path: &mut Vec<String>,
+) -> Option<&'a mut Vec<Entry>> {
+    if node.place == place && matches!(node.value, Content::Null) {
+        node.value = Content::Map(Vec::new());
+    }
+    if node.place == place && matches!(node.value, Content::Map(_)) {
+        let Content::Map(entries) = &mut node.value else { return None };
+        return Some(entries);
+    }
+    match &mut node.value {
+        Content::Map(entries) => entries.iter_mut().find_map(|entry| {
+            path.push(entry.key.clone());
+            let found = find(&mut entry.node, place, path);
+            if found.is_none() {
+                path.pop();
+            }
+            found
+        }),
+        Content::List(items) => items.iter_mut().find_map(|item| find(item, place, path)),
+        _ => None,
     }
 }
 
@@ -118,12 +163,19 @@ pub(crate) struct Fault {
     help: Option<String>,
     names: Vec<&'static str>,
     word: String,
+    missing: Option<&'static str>,
 }
 
 impl Fault {
     fn at(mut self, place: Place) -> Self {
         self.place.get_or_insert(place);
         self
+    }
+
+    /// What a variable holds may be a secret: it is not shown.
+    fn hide(self) -> Self {
+        let message = "what the environment variable holds does not fit here";
+        Fault { place: self.place, label: self.label, ..Fault::custom(message) }
     }
 
     fn into_mistake(self, place: Place) -> Mistake {
@@ -152,12 +204,21 @@ impl de::Error for Fault {
             Some((message, help)) => (message.to_owned(), Some(help.to_owned())),
             None => (message, None),
         };
-        Fault { message, place: None, label: None, help, names: Vec::new(), word: String::new() }
+        Fault {
+            message,
+            place: None,
+            label: None,
+            help,
+            names: Vec::new(),
+            word: String::new(),
+            missing: None,
+        }
     }
 
     fn missing_field(field: &'static str) -> Self {
         Fault {
             label: Some(format!("add `{field}`")),
+            missing: Some(field),
             ..Fault::custom(format!("`{field}` is missing"))
         }
     }
@@ -186,7 +247,8 @@ impl<'a> Reader<'a> {
 
     fn wrong(self, expected: &str) -> Fault {
         let got = match &self.node.value {
-            Content::Text(text) | Content::Given(text) => format!("`{text}`"),
+            Content::Text(text) => format!("`{text}`"),
+            Content::Given(_) => "something else in the environment variable".into(),
             Content::Null | Content::List(_) | Content::Map(_) => self.node.value.kind().into(),
             _ => format!("`{}`", self.source()),
         };
@@ -195,6 +257,12 @@ impl<'a> Reader<'a> {
             ..Fault::custom(format!("expected {expected}, found {got}"))
         }
         .at(self.node.place)
+    }
+
+    /// The fault at this node's place, without a value nobody wrote into the file.
+    fn placed(self, fault: Fault) -> Fault {
+        let fault = fault.at(self.node.place);
+        if matches!(self.node.value, Content::Given(_)) { fault.hide() } else { fault }
     }
 
     /// The words of the file this node was read from.
@@ -241,8 +309,8 @@ impl<'a> Reader<'a> {
 
 struct Block<'a> {
     reader: Reader<'a>,
-    entries: std::vec::IntoIter<&'a super::tree::Entry>,
-    value: Option<&'a super::tree::Entry>,
+    entries: std::vec::IntoIter<&'a Entry>,
+    value: Option<&'a Entry>,
 }
 
 impl<'de> MapAccess<'de> for Block<'de> {
@@ -399,7 +467,7 @@ impl<'de> de::Deserializer<'de> for Reader<'de> {
             Content::List(items) => visitor.visit_seq(Items { reader: self, items: items.iter() }),
             Content::Map(_) => visitor.visit_map(self.block(None)?),
         };
-        result.map_err(|fault| fault.at(self.node.place))
+        result.map_err(|fault| self.placed(fault))
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
@@ -444,7 +512,7 @@ impl<'de> de::Deserializer<'de> for Reader<'de> {
             }
             _ => return Err(self.wrong("text")),
         };
-        result.map_err(|fault: Fault| fault.at(self.node.place))
+        result.map_err(|fault: Fault| self.placed(fault))
     }
 
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
@@ -513,7 +581,7 @@ impl<'de> de::Deserializer<'de> for Reader<'de> {
             }
             _ => return Err(self.wrong("one choice")),
         };
-        visitor.visit_enum(choice).map_err(|fault| fault.at(self.node.place))
+        visitor.visit_enum(choice).map_err(|fault| self.placed(fault))
     }
 
     serde::forward_to_deserialize_any! {

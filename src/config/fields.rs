@@ -90,7 +90,7 @@ pub(super) fn resolve(checker: &mut Checker<'_>, kinds: &[Kind], graph: &Graph) 
     let mut step_inputs = vec![Has::default(); kinds.len()];
     let broken = Has { others: true, raw: true, unit: Some(Unit::Ms), ..Has::default() };
     for &at in &graph.order {
-        let input = unite(checker, &graph.steps[at], &given);
+        let input = unite(Some(checker), &graph.steps[at], &given);
         let output = step_output(checker, at, &kinds[at], &input);
         let step = Component::Step(at);
         given.insert((step, Door::Rows), output);
@@ -106,7 +106,7 @@ pub(super) fn resolve(checker: &mut Checker<'_>, kinds: &[Kind], graph: &Graph) 
     let mut sink_inputs = Vec::new();
     let mut sink_asks = Vec::new();
     for (edges, (name, sink)) in graph.sinks.iter().zip(&pipeline.sinks.0) {
-        let input = unite(checker, edges, &given);
+        let input = unite(None, edges, &given);
         let mut asks = Asked { whole: input.raw, ..Asked::default() };
         // A record is written out as a whole, with the fields that were set put over it.
         asks.add(if input.raw { &input.computed } else { &input.names }.iter().cloned());
@@ -137,9 +137,9 @@ fn rejects() -> Has {
     Has { names: rejects_schema().fields().to_vec(), ..Has::default() }
 }
 
-/// What several inputs have together.
+/// What several inputs have together. With a checker, all or none must have an event time.
 fn unite(
-    checker: &mut Checker<'_>,
+    mut checker: Option<&mut Checker<'_>>,
     edges: &[Edge],
     given: &HashMap<(Component, Door), Has>,
 ) -> Has {
@@ -162,7 +162,9 @@ fn unite(
         }
         has.others |= other.others;
         has.raw &= other.raw;
-        if has.unit.is_some() != other.unit.is_some() {
+        if let Some(checker) = checker.as_mut()
+            && has.unit.is_some() != other.unit.is_some()
+        {
             checker.wrong(
                 Mistake::new(edge.place, "rows with and without an event time cannot be united")
                     .also(first_edge.place, "the other kind"),
@@ -209,7 +211,9 @@ fn step_output(checker: &mut Checker<'_>, at: usize, kind: &Kind, input: &Has) -
         let message = format!("step `{}` needs an event time, but its rows have none", name.value);
         let help = "give the source `time: { field: …, unit: ms, behind: 5s }`";
         checker.wrong(Mistake::new(name.place, message).help(help));
+        output.unit = Some(Unit::Ms);
     }
+    let unit = output.unit;
     match kind {
         Kind::Broken => output = Has { others: true, raw: true, ..output },
         Kind::Union => {}
@@ -261,7 +265,7 @@ fn step_output(checker: &mut Checker<'_>, at: usize, kind: &Kind, input: &Has) -
             let rest = names.split_off(keys.min(names.len()));
             names.extend(["window_start".into(), "window_end".into()]);
             names.extend(rest);
-            output = Has { names, unit: input.unit, ..Has::default() };
+            output = Has { names, unit, ..Has::default() };
         }
     }
     output

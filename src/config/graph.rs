@@ -193,32 +193,41 @@ fn order(checker: &mut Checker<'_>, graph: &mut Graph) {
         placed[step] = true;
         graph.order.push(step);
     }
-    // What is left is in a circle or behind one. Walking up from any of it ends in the circle.
-    let Some(mut at) = placed.iter().position(|placed| !placed) else { return };
-    graph.whole = false;
-    let mut path = Vec::new();
-    let mut edges = Vec::new();
-    while !path.contains(&at) {
-        path.push(at);
-        let up = graph.steps[at].iter().find_map(|edge| match edge.from {
-            Component::Step(other) if !placed[other] => Some((other, edge.place)),
-            _ => None,
-        });
-        let Some((other, place)) = up else { return };
-        edges.push(place);
-        at = other;
+    // What is left is in a circle or behind one. Walking up from any of it ends in a circle.
+    graph.whole &= graph.order.len() == count;
+    let mut told = placed.clone();
+    while let Some(start) = told.iter().position(|told| !told) {
+        let mut path: Vec<(usize, Place)> = Vec::new();
+        let mut at = start;
+        while !told[at] {
+            told[at] = true;
+            let up = graph.steps[at].iter().find_map(|edge| match edge.from {
+                Component::Step(other) if !placed[other] => Some((other, edge.place)),
+                _ => None,
+            });
+            let Some((other, place)) = up else { break };
+            path.push((at, place));
+            at = other;
+        }
+        if let Some(start) = path.iter().position(|(step, _)| *step == at) {
+            tell_circle(checker, &path[start..]);
+        }
     }
-    let start = path.iter().position(|step| *step == at).unwrap_or(0);
-    let name = |step: usize| checker.pipeline.steps.0[step].0.value.clone();
-    let mut circle: Vec<_> = path[start..].iter().map(|step| name(*step)).collect();
-    circle.push(name(at));
-    let message = if circle.len() == 2 {
-        format!("step `{}` reads itself", circle[0])
+}
+
+/// Tells of steps that read each other; each comes with the place of its `from`.
+fn tell_circle(checker: &mut Checker<'_>, circle: &[(usize, Place)]) {
+    let name = |at: usize| &checker.pipeline.steps.0[circle[at % circle.len()].0].0.value;
+    let message = if circle.len() == 1 {
+        format!("step `{}` reads itself", name(0))
     } else {
-        format!("these steps read each other in a circle: {}", circle.join(" ← "))
+        let reads: Vec<_> = (0..circle.len())
+            .map(|at| format!("`{}` reads `{}`", name(at), name(at + 1)))
+            .collect();
+        format!("these steps are a circle: {}", reads.join(", "))
     };
-    let mut mistake = Mistake::new(edges[start], message).label("the circle closes here");
-    for place in &edges[start + 1..] {
+    let mut mistake = Mistake::new(circle[0].1, message).label("the circle closes here");
+    for (_, place) in &circle[1..] {
         mistake = mistake.also(*place, "and goes through here");
     }
     checker.wrong(mistake);

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 pub use super::de::{Many, Named, Spanned};
 use super::quantity::{OrOff, Size, Time};
+pub use crate::record::time::Unit;
 
 /// A pipeline file.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -185,23 +186,6 @@ pub struct EventTimes {
     pub max_future_skew: Option<Spanned<OrOff<Time>>>,
     /// What happens to a record without an event time. Default: `reject`.
     pub on_missing: Option<Spanned<OnMissing>>,
-}
-
-/// The unit of an event time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Unit {
-    /// Seconds since 1970, with or without a fraction.
-    S,
-    /// Milliseconds since 1970.
-    #[default]
-    Ms,
-    /// Microseconds since 1970.
-    Us,
-    /// Nanoseconds since 1970.
-    Ns,
-    /// Text such as `2026-01-31T12:00:00.5Z`.
-    Rfc3339,
 }
 
 /// How the watermark follows the records of a partition.

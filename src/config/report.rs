@@ -183,9 +183,10 @@ impl Report {
         };
         let handler = GraphicalReportHandler::new_themed(theme)
             .with_width(100)
-            .with_context_lines(0)
+            // One line of context is asked for; `WholeLines` gives the line itself.
+            .with_context_lines(1)
             .with_links(false);
-        let source = NamedSource::new(&self.file, self.text.clone());
+        let source = WholeLines(NamedSource::new(&self.file, self.text.clone()));
         let mut out = String::new();
         for mistake in self.mistakes.iter().filter(|m| m.severity != Severity::Note) {
             let shown = Shown { mistake, source: &source, text: &self.text };
@@ -219,10 +220,34 @@ impl From<Report> for Error {
     }
 }
 
+/// Shows the lines a mistake is in, from end to end, and no others.
+#[derive(Debug)]
+struct WholeLines(NamedSource<String>);
+
+impl SourceCode for WholeLines {
+    fn read_span<'a>(
+        &'a self,
+        span: &miette::SourceSpan,
+        before: usize,
+        after: usize,
+    ) -> Result<Box<dyn miette::SpanContents<'a> + 'a>, miette::MietteError> {
+        // Without context the exact place is wanted, for the line and column in the heading.
+        if (before, after) == (0, 0) {
+            return self.0.read_span(span, 0, 0);
+        }
+        let text = self.0.inner();
+        let start = floor_boundary(text, span.offset());
+        let end = floor_boundary(text, span.offset() + span.len());
+        let start = text[..start].rfind('\n').map_or(0, |at| at + 1);
+        let end = text[end..].find('\n').map_or(text.len(), |at| end + at);
+        self.0.read_span(&(start, end - start).into(), 0, 0)
+    }
+}
+
 /// One mistake as miette wants to see it.
 struct Shown<'a> {
     mistake: &'a Mistake,
-    source: &'a NamedSource<String>,
+    source: &'a WholeLines,
     text: &'a str,
 }
 

@@ -35,6 +35,10 @@ impl Place {
     }
 }
 
+/// Nowhere in the file: the place of what stands in for a missing setting. No mistake about it is
+/// shown, as that it is missing has been said.
+pub const NOWHERE: Place = Place { start: usize::MAX, len: 0 };
+
 /// A value of the document.
 #[derive(Clone, Debug)]
 pub struct Node {
@@ -126,20 +130,49 @@ pub fn parse(text: &str, mistakes: &mut Vec<Mistake>) -> Option<Node> {
         };
         serde_saphyr::from_str_with_options::<Spanned<Raw>>(text, options)
     };
-    let first = read(DuplicateKeyPolicy::Error);
-    let parsed = match first {
-        Err(ref error) if is_duplicate(error) => {
-            mistakes.push(syntax_mistake(text, error));
-            read(DuplicateKeyPolicy::LastWins)
-        }
-        other => other,
+    let (parsed, duplicate) = match read(DuplicateKeyPolicy::Error) {
+        Err(error) if is_duplicate(&error) => (read(DuplicateKeyPolicy::LastWins), Some(error)),
+        other => (other, None),
     };
     match parsed {
-        Ok(root) => Some(root_node(root)),
+        Ok(root) => {
+            let mut root = root_node(root);
+            let before = mistakes.len();
+            drop_duplicates(&mut root, mistakes);
+            // Of keys that look like numbers the parser itself has dropped the earlier one.
+            if let (Some(error), true) = (duplicate, mistakes.len() == before) {
+                mistakes.push(syntax_mistake(text, &error));
+            }
+            Some(root)
+        }
         Err(error) => {
             mistakes.push(syntax_mistake(text, &error));
             None
         }
+    }
+}
+
+/// Keeps the last of several entries with one key, and tells about the others.
+fn drop_duplicates(node: &mut Node, mistakes: &mut Vec<Mistake>) {
+    match &mut node.value {
+        Content::Map(entries) => {
+            let mut at = 0;
+            while at < entries.len() {
+                let Entry { key, key_place, .. } = &entries[at];
+                match entries[at + 1..].iter().find(|later| later.key == *key) {
+                    Some(later) => {
+                        let mistake = Mistake::new(*key_place, format!("`{key}` is set twice"));
+                        let mistake = mistake.label("here").also(later.key_place, "and here");
+                        mistakes.push(mistake.help("keep one of the two"));
+                        entries.remove(at);
+                    }
+                    None => at += 1,
+                }
+            }
+            entries.iter_mut().for_each(|entry| drop_duplicates(&mut entry.node, mistakes));
+        }
+        Content::List(items) => items.iter_mut().for_each(|item| drop_duplicates(item, mistakes)),
+        _ => {}
     }
 }
 

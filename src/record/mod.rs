@@ -1,8 +1,10 @@
 //! Dynamic records: what a pipeline file works on. Programs use their own types instead.
 
 pub mod expr;
+pub mod json;
 pub mod row;
 pub mod schema;
+pub mod time;
 pub mod value;
 
 pub use expr::Expr;

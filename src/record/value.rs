@@ -21,7 +21,7 @@ pub enum Value {
     Bool(bool),
     /// A whole number.
     Int(i64),
-    /// A number with a fraction, or one too large for an `Int`.
+    /// A number with a fraction or an exponent.
     Float(f64),
     /// Text.
     Text(Box<str>),

@@ -94,7 +94,7 @@ impl Ast {
                 b.fields(visit);
                 c.fields(visit);
             }
-            Shape::Call(_, arguments) => arguments.iter().for_each(|a| a.fields(visit)),
+            Shape::Call(_, _, arguments) => arguments.iter().for_each(|a| a.fields(visit)),
             _ => {}
         }
     }
@@ -166,11 +166,11 @@ impl Ast {
                 let no = need(no, Type::Any, "`?`");
                 if yes == no { yes } else { Type::Any }
             }
-            Shape::Call(name, arguments) => {
+            Shape::Call(name, at, arguments) => {
                 let known = FUNCTIONS.iter().find(|(known, ..)| known == name);
                 let Some((_, function, count, gives)) = known else {
                     let mut mistake =
-                        Mistake::new(self.at, self.len, format!("no function `{name}`"));
+                        Mistake::new(*at, name.len(), format!("no function `{name}`"));
                     mistake.word = Some(name.clone());
                     mistake.names = FUNCTIONS.iter().map(|(name, ..)| (*name).into()).collect();
                     mistakes.push(mistake);
@@ -215,7 +215,7 @@ pub fn compile(ast: &Ast, schema: &Schema) -> Expr {
         Shape::Binary(op, a, b) => Expr::Binary(*op, one(a), one(b)),
         Shape::In(a, items) => Expr::In(one(a), all(items)),
         Shape::Choose(a, b, c) => Expr::Choose(one(a), one(b), one(c)),
-        Shape::Call(name, arguments) => {
+        Shape::Call(name, _, arguments) => {
             let known = FUNCTIONS
                 .iter()
                 .find(|(known, _, count, _)| known == name && *count == arguments.len());

@@ -74,11 +74,11 @@ pub const AGGREGATES: [(&str, AggregateKind); 5] = [
 pub fn aggregate(text: &str) -> Result<(AggregateKind, Option<Ast>), Mistake> {
     let ast = parse(text)?;
     let whole = |message: String| Mistake::new(ast.at, ast.len, message);
-    let Shape::Call(name, arguments) = &ast.shape else {
+    let Shape::Call(name, name_at, arguments) = &ast.shape else {
         return Err(whole("an aggregate is a call such as `count()` or `mean(celsius)`".into()));
     };
     let Some((_, kind)) = AGGREGATES.iter().find(|(known, _)| known == name) else {
-        let mut mistake = Mistake::new(ast.at, name.len(), format!("no aggregate `{name}`"));
+        let mut mistake = Mistake::new(*name_at, name.len(), format!("no aggregate `{name}`"));
         mistake.word = Some(name.clone());
         mistake.names = AGGREGATES.iter().map(|(name, _)| (*name).into()).collect();
         return Err(mistake);

@@ -44,8 +44,9 @@ pub enum Shape {
     In(Box<Ast>, Vec<Ast>),
     /// `condition ? yes : no`.
     Choose(Box<Ast>, Box<Ast>, Box<Ast>),
-    /// `name(arguments)`; the object of `x.name(…)` is the first argument.
-    Call(String, Vec<Ast>),
+    /// `name(arguments)`, with where the name starts; the object of `x.name(…)` is the first
+    /// argument.
+    Call(String, usize, Vec<Ast>),
 }
 
 /// An operator between two operands.
@@ -237,7 +238,7 @@ impl Parser {
             }
             let mut arguments = vec![ast];
             arguments.extend(self.list(")")?);
-            ast = self.node(from, Shape::Call(name, arguments));
+            ast = self.node(from, Shape::Call(name, at, arguments));
         }
         Ok(ast)
     }
@@ -254,7 +255,7 @@ impl Parser {
                 "false" => Shape::Bool(false),
                 "null" => Shape::Null,
                 "in" => return Err(here),
-                _ if self.accept("(") => Shape::Call(name, self.list(")")?),
+                _ if self.accept("(") => Shape::Call(name, token.at, self.list(")")?),
                 _ => Shape::Field(name),
             },
             Kind::Sign("(") => {
