@@ -6,10 +6,10 @@ use std::time::Duration;
 use super::check::{Checker, Kind};
 use super::fields::{Asked, Fields};
 use super::graph::{Edge, Graph};
-use super::pipeline::{self, Policy, Spanned, Start, Unit};
+use super::pipeline::{self, Hidden, Named, Policy, Spanned, Start, Unit};
 use super::plan::{
-    Checked, Component, Door, EventTimes, Input, KafkaSource, Operator, Sink, SinkConnector,
-    Source, SourceConnector, Step, Window, rejects_schema,
+    Checked, Component, Door, EventTimes, FileSource, Generate, Input, KafkaSink, KafkaSource,
+    Operator, Sink, SinkConnector, Source, SourceConnector, Step, Window, rejects_schema,
 };
 use super::quantity::{OrOff, Time};
 use super::report::Report;
@@ -86,12 +86,16 @@ pub(super) fn build(
         let overlay = computed.iter().filter_map(|name| schema.slot(name)).collect();
         let connector = if let Some(kafka) = &sink.kafka {
             let key = kafka.key.iter().flat_map(|key| &key.0);
-            let key = key.map(|field| schema.slot(&field.value)).collect::<Option<_>>()?;
-            SinkConnector::Kafka(kafka.clone(), key)
+            SinkConnector::Kafka(KafkaSink {
+                brokers: kafka.brokers.value.clone(),
+                topic: kafka.topic.value.clone(),
+                key: key.map(|field| schema.slot(&field.value)).collect::<Option<_>>()?,
+                settings: settings(&kafka.settings),
+            })
         } else if let Some(file) = &sink.file {
-            SinkConnector::File(file.clone())
+            SinkConnector::File((&file.path.value).into())
         } else if let Some(log) = sink.log {
-            SinkConnector::Log(log)
+            SinkConnector::Log(log.level.unwrap_or_default())
         } else {
             sink.stdout.map(|_| SinkConnector::Stdout)?
         };
@@ -181,7 +185,6 @@ fn build_source(
             }
             _ => None,
         };
-        let settings = kafka.settings.0.iter();
         SourceConnector::Kafka(KafkaSource {
             brokers: kafka.brokers.value.clone(),
             topic: kafka.topic.value.clone(),
@@ -190,12 +193,15 @@ fn build_source(
             bounded: kafka.until.is_some(),
             group: kafka.group.as_ref().map_or(pipeline, |group| &group.value).to_owned(),
             commit: kafka.commit.as_ref().is_none_or(|commit| commit.value),
-            settings: settings.map(|(k, v)| (k.value.clone(), v.value.clone())).collect(),
+            settings: settings(&kafka.settings),
         })
     } else if let Some(file) = &source.file {
-        SourceConnector::File(file.clone())
+        SourceConnector::File(FileSource {
+            paths: file.path.0.iter().map(|path| (&path.value).into()).collect(),
+            follow: file.follow.unwrap_or(false),
+        })
     } else {
-        SourceConnector::Generate(source.generate.clone()?)
+        SourceConnector::Generate(generate(source.generate.as_ref()?))
     };
     Some(Source {
         name: name.value.clone(),
@@ -206,6 +212,26 @@ fn build_source(
         time: times,
         max_failures: source.max_failures.as_ref().map(|most| most.value),
     })
+}
+
+fn settings(settings: &Named<Hidden>) -> Vec<(String, Hidden)> {
+    settings.0.iter().map(|(name, value)| (name.value.clone(), value.clone())).collect()
+}
+
+fn generate(generate: &pipeline::Generate) -> Generate {
+    let whole = |value: &Option<Spanned<u64>>, default| value.as_ref().map_or(default, |v| v.value);
+    let share = |value: &Option<Spanned<f64>>, default| value.as_ref().map_or(default, |v| v.value);
+    Generate {
+        kind: generate.kind.unwrap_or_default(),
+        events: generate.events.as_ref().map(|events| events.value),
+        rate: generate.rate.as_ref().map(|rate| rate.value),
+        seed: whole(&generate.seed, 0),
+        keys: whole(&generate.keys, 3),
+        late_share: share(&generate.late_share, 0.005),
+        duplicate_share: share(&generate.duplicate_share, 0.0),
+        disorder: time(generate.disorder.as_ref(), Duration::from_secs(4)),
+        partitions: generate.partitions.as_ref().map_or(1, |partitions| partitions.value),
+    }
 }
 
 /// What a step does and the schema of what it gives.

@@ -2,11 +2,11 @@
 //!
 //! A file goes through four steps. [`tree`] parses YAML into nodes that know their place,
 //! `interpolate` puts environment variables into scalars, [`pipeline`] gives the nodes their
-//! types, and [`check`] looks at the graph. Every step collects its mistakes and goes on, so that
+//! types, and `check` looks at the graph. Every step collects its mistakes and goes on, so that
 //! one run of `tiderace check` shows all of them ([`report`]).
 
 mod build;
-pub mod check;
+mod check;
 mod de;
 mod delivery;
 mod fields;
@@ -19,7 +19,6 @@ pub mod quantity;
 pub mod report;
 pub mod tree;
 
-pub use check::check;
 pub use load::{load, load_text};
 pub use plan::Checked;
 pub use report::{Mistake, Report, Severity};

@@ -82,7 +82,18 @@ pub struct KafkaSource {
     pub commit: Option<Spanned<bool>>,
     /// Any property of librdkafka.
     #[serde(default)]
-    pub settings: Named<Spanned<String>>,
+    pub settings: Named<Hidden>,
+}
+
+/// The value of a property, which may be a password: it is never printed.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Hidden(pub String);
+
+impl std::fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("…")
+    }
 }
 
 /// Where a Kafka source begins.
@@ -285,7 +296,7 @@ pub struct KafkaSink {
     pub key: Option<Many<Spanned<String>>>,
     /// Any property of librdkafka.
     #[serde(default)]
-    pub settings: Named<Spanned<String>>,
+    pub settings: Named<Hidden>,
 }
 
 /// Writes to a file.

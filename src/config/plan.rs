@@ -1,10 +1,9 @@
 //! A checked pipeline: every name resolved, steps in the order rows flow, fields in slots.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use super::pipeline::{
-    FileSink, FileSource, Format, Generate, KafkaSink, LogSink, OnMissing, Start, Unit,
-};
+use super::pipeline::{Format, GenerateKind, Hidden, Level, OnMissing, Start, Unit};
 use super::report::Report;
 use crate::record::Schema;
 use crate::record::expr::{AggregateKind, Expr};
@@ -58,10 +57,42 @@ pub struct Source {
 pub enum SourceConnector {
     /// A Kafka topic.
     Kafka(KafkaSource),
-    /// Files.
+    /// Files, each a partition.
     File(FileSource),
     /// Nowhere: records are made up.
     Generate(Generate),
+}
+
+/// Files to read.
+#[derive(Clone, Debug)]
+pub struct FileSource {
+    /// The paths; each is a partition.
+    pub paths: Vec<PathBuf>,
+    /// Whether to wait for more at the end.
+    pub follow: bool,
+}
+
+/// Records to make up, with every default filled in.
+#[derive(Clone, Debug)]
+pub struct Generate {
+    /// What kind.
+    pub kind: GenerateKind,
+    /// How many; `None` for no end.
+    pub events: Option<u64>,
+    /// How many a second; `None` for as fast as they are taken.
+    pub rate: Option<f64>,
+    /// The seed.
+    pub seed: u64,
+    /// How many different keys.
+    pub keys: u64,
+    /// The share of records that come later than they should.
+    pub late_share: f64,
+    /// The share of records that come twice.
+    pub duplicate_share: f64,
+    /// How far records are out of order.
+    pub disorder: Duration,
+    /// How many partitions.
+    pub partitions: u32,
 }
 
 /// A Kafka topic to read.
@@ -82,7 +113,7 @@ pub struct KafkaSource {
     /// Whether offsets are committed.
     pub commit: bool,
     /// Properties of librdkafka.
-    pub settings: Vec<(String, String)>,
+    pub settings: Vec<(String, Hidden)>,
 }
 
 /// Where the event time is.
@@ -219,15 +250,28 @@ pub struct Sink {
     pub overlay: Vec<usize>,
 }
 
+/// A Kafka topic to write.
+#[derive(Clone, Debug)]
+pub struct KafkaSink {
+    /// `host:port`, several with commas.
+    pub brokers: String,
+    /// The topic.
+    pub topic: String,
+    /// The slots of the message key; empty for no key.
+    pub key: Vec<usize>,
+    /// Properties of librdkafka.
+    pub settings: Vec<(String, Hidden)>,
+}
+
 /// Where a sink writes.
 #[derive(Clone, Debug)]
 pub enum SinkConnector {
-    /// A Kafka topic; the slots are those of the message key.
-    Kafka(KafkaSink, Vec<usize>),
+    /// A Kafka topic.
+    Kafka(KafkaSink),
     /// A file.
-    File(FileSink),
+    File(PathBuf),
     /// Standard output.
     Stdout,
-    /// The log.
-    Log(LogSink),
+    /// The log, at this level.
+    Log(Level),
 }

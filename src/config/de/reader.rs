@@ -1,243 +1,24 @@
-//! From nodes to typed values with serde, without stopping at the first mistake.
-//!
-//! Unknown keys are reported and skipped. Any other mistake ends one pass; then the setting it is
-//! in is taken out of the tree and the next pass looks at the rest. What was taken out is
-//! remembered, so that nobody complains that it is missing.
+//! Reads nodes as serde wants them.
 
 use std::cell::RefCell;
-use std::fmt;
 
 use serde::de::value::StrDeserializer;
 use serde::de::{
-    self, Deserialize, DeserializeSeed, EnumAccess, Error as _, IntoDeserializer, MapAccess,
-    SeqAccess, VariantAccess, Visitor,
+    self, DeserializeSeed, EnumAccess, Error as _, IntoDeserializer, MapAccess, SeqAccess,
+    VariantAccess, Visitor,
 };
 
-use super::report::Mistake;
-use super::tree::{Content, Entry, NOWHERE, Node, Place};
-
-/// More mistakes than this are not looked for.
-const MOST_MISTAKES: usize = 100;
-
-/// A value with the place it was written at.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Spanned<T> {
-    /// The value.
-    pub value: T,
-    /// Where it is written.
-    pub place: Place,
-}
-
-/// One or more values: a list, or a single value for a list of one.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Many<T>(pub Vec<T>);
-
-/// Values by name, in the order of the file.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Named<T>(pub Vec<(Spanned<String>, T)>);
-
-impl<T> Default for Named<T> {
-    fn default() -> Self {
-        Named(Vec::new())
-    }
-}
-
-const SPANNED: &str = "$tiderace::Spanned";
-const MANY: &str = "$tiderace::Many";
-
-/// Gives the tree a type; mistakes are added to the list, and the places of settings that had to
-/// be left out are added to `damaged`.
-pub fn typed<T: Default + for<'de> Deserialize<'de>>(
-    text: &str,
-    mut root: Node,
-    mistakes: &mut Vec<Mistake>,
-    damaged: &mut Vec<Vec<String>>,
-) -> T {
-    let found = RefCell::new(Vec::new());
-    loop {
-        let reader = Reader { node: &root, text, found: &found };
-        let error = match T::deserialize(reader) {
-            Ok(value) => {
-                mistakes.append(&mut found.borrow_mut());
-                return value;
-            }
-            Err(error) => error,
-        };
-        let place = error.place.unwrap_or(root.place);
-        let mut path = Vec::new();
-        if let Some(field) = error.missing
-            && let Some(block) = find(&mut root, place, &mut path)
-            && place != NOWHERE
-        {
-            path.push(field.to_owned());
-            // What was taken out because it was wrong is not missing.
-            if !damaged.contains(&path) {
-                mistakes.push(error.into_mistake(place));
-                damaged.push(path);
-            }
-            // Text that also is a duration stands in for it, so that the rest can be read.
-            let node = Node { place: NOWHERE, value: Content::Given("1s".into()) };
-            block.push(Entry { key: field.to_owned(), key_place: NOWHERE, node });
-            continue;
-        }
-        if place != NOWHERE {
-            mistakes.push(error.into_mistake(place));
-        }
-        path.clear();
-        let removed = remove(&mut root, place, &mut path);
-        damaged.push(path);
-        if !removed || mistakes.len() > MOST_MISTAKES {
-            mistakes.append(&mut found.borrow_mut());
-            return T::default();
-        }
-    }
-}
-
-/// The entries of the block at this place.
-fn find<'a>(
-    node: &'a mut Node,
-    place: Place,
-    path: &mut Vec<String>,
-) -> Option<&'a mut Vec<Entry>> {
-    if node.place == place && matches!(node.value, Content::Null) {
-        node.value = Content::Map(Vec::new());
-    }
-    if node.place == place && matches!(node.value, Content::Map(_)) {
-        let Content::Map(entries) = &mut node.value else { return None };
-        return Some(entries);
-    }
-    match &mut node.value {
-        Content::Map(entries) => entries.iter_mut().find_map(|entry| {
-            path.push(entry.key.clone());
-            let found = find(&mut entry.node, place, path);
-            if found.is_none() {
-                path.pop();
-            }
-            found
-        }),
-        Content::List(items) => items.iter_mut().find_map(|item| find(item, place, path)),
-        _ => None,
-    }
-}
-
-/// Takes the innermost setting whose value is at this place out of the tree.
-fn remove(node: &mut Node, place: Place, path: &mut Vec<String>) -> bool {
-    match &mut node.value {
-        Content::Map(entries) => {
-            for at in 0..entries.len() {
-                let depth = path.len();
-                path.push(entries[at].key.clone());
-                if remove(&mut entries[at].node, place, path) {
-                    return true;
-                }
-                if entries[at].node.place == place {
-                    entries.remove(at);
-                    return true;
-                }
-                path.truncate(depth);
-            }
-            false
-        }
-        Content::List(items) => {
-            for at in 0..items.len() {
-                if remove(&mut items[at], place, path) {
-                    return true;
-                }
-                if items[at].place == place {
-                    items.remove(at);
-                    return true;
-                }
-            }
-            false
-        }
-        _ => false,
-    }
-}
-
-/// What a pass stopped at.
-#[derive(Debug)]
-pub(crate) struct Fault {
-    message: String,
-    place: Option<Place>,
-    label: Option<String>,
-    help: Option<String>,
-    names: Vec<&'static str>,
-    word: String,
-    missing: Option<&'static str>,
-}
-
-impl Fault {
-    fn at(mut self, place: Place) -> Self {
-        self.place.get_or_insert(place);
-        self
-    }
-
-    /// What a variable holds may be a secret: it is not shown.
-    fn hide(self) -> Self {
-        let message = "what the environment variable holds does not fit here";
-        Fault { place: self.place, label: self.label, ..Fault::custom(message) }
-    }
-
-    fn into_mistake(self, place: Place) -> Mistake {
-        let mut mistake = Mistake::new(place, self.message);
-        mistake.help = self.help;
-        if let Some(label) = self.label {
-            mistake.label = label;
-        }
-        if self.names.is_empty() { mistake } else { mistake.suggest(&self.word, self.names) }
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Fault {}
-
-impl de::Error for Fault {
-    /// A message may carry the way out after a line break.
-    fn custom<M: fmt::Display>(message: M) -> Self {
-        let message = message.to_string();
-        let (message, help) = match message.split_once('\n') {
-            Some((message, help)) => (message.to_owned(), Some(help.to_owned())),
-            None => (message, None),
-        };
-        Fault {
-            message,
-            place: None,
-            label: None,
-            help,
-            names: Vec::new(),
-            word: String::new(),
-            missing: None,
-        }
-    }
-
-    fn missing_field(field: &'static str) -> Self {
-        Fault {
-            label: Some(format!("add `{field}`")),
-            missing: Some(field),
-            ..Fault::custom(format!("`{field}` is missing"))
-        }
-    }
-
-    fn unknown_variant(word: &str, names: &'static [&'static str]) -> Self {
-        Fault {
-            names: names.to_vec(),
-            word: word.into(),
-            ..Fault::custom(format!("`{word}` is not a choice here"))
-        }
-    }
-}
+use super::fault::Fault;
+use super::types::{MANY, SPANNED};
+use crate::config::report::Mistake;
+use crate::config::tree::{Content, Entry, Node, Place};
 
 /// Reads one node.
 #[derive(Clone, Copy)]
-struct Reader<'a> {
-    node: &'a Node,
-    text: &'a str,
-    found: &'a RefCell<Vec<Mistake>>,
+pub(super) struct Reader<'a> {
+    pub(super) node: &'a Node,
+    pub(super) text: &'a str,
+    pub(super) found: &'a RefCell<Vec<Mistake>>,
 }
 
 impl<'a> Reader<'a> {
@@ -252,11 +33,9 @@ impl<'a> Reader<'a> {
             Content::Null | Content::List(_) | Content::Map(_) => self.node.value.kind().into(),
             _ => format!("`{}`", self.source()),
         };
-        Fault {
-            label: Some(format!("this must be {expected}")),
-            ..Fault::custom(format!("expected {expected}, found {got}"))
-        }
-        .at(self.node.place)
+        Fault::custom(format!("expected {expected}, found {got}"))
+            .label(format!("this must be {expected}"))
+            .at(self.node.place)
     }
 
     /// The fault at this node's place, without a value nobody wrote into the file.
@@ -586,65 +365,5 @@ impl<'de> de::Deserializer<'de> for Reader<'de> {
 
     serde::forward_to_deserialize_any! {
         u128 char bytes byte_buf unit unit_struct tuple tuple_struct identifier ignored_any
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Spanned<T> {
-    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct V<T>(std::marker::PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for V<T> {
-            type Value = Spanned<T>;
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("a value with its place")
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let mut missing = || A::Error::custom("a value has no place");
-                let value = seq.next_element()?.ok_or_else(&mut missing)?;
-                let start = seq.next_element()?.ok_or_else(&mut missing)?;
-                let len = seq.next_element()?.ok_or_else(&mut missing)?;
-                Ok(Spanned { value, place: Place { start, len } })
-            }
-        }
-        deserializer.deserialize_newtype_struct(SPANNED, V(std::marker::PhantomData))
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Many<T> {
-    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct V<T>(std::marker::PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for V<T> {
-            type Value = Many<T>;
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("a value or a list")
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let mut items = Vec::new();
-                while let Some(item) = seq.next_element()? {
-                    items.push(item);
-                }
-                Ok(Many(items))
-            }
-        }
-        deserializer.deserialize_newtype_struct(MANY, V(std::marker::PhantomData))
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Named<T> {
-    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct V<T>(std::marker::PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for V<T> {
-            type Value = Named<T>;
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("names with values")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
-                }
-                Ok(Named(entries))
-            }
-        }
-        deserializer.deserialize_map(V(std::marker::PhantomData))
     }
 }
