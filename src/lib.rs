@@ -1,13 +1,16 @@
 //! Tiderace: event-time stream processing on timely dataflow.
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod decode;
 pub mod encode;
 pub mod error;
 pub mod flow;
-pub mod observe;
-pub mod runtime;
 #[cfg(feature = "kafka")]
 pub mod kafka;
+pub mod observe;
+pub mod record;
+pub mod runtime;
 pub mod sink;
 pub mod source;
 

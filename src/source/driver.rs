@@ -20,7 +20,7 @@ use timely::dataflow::operators::generic::{Operator, OutputBuilder};
 use timely::dataflow::operators::vec::Broadcast;
 use timely::scheduling::Activator;
 
-use super::instance::{Instance, Rejected, SourceOptions};
+use super::instance::{Instance, Looked, Rejected, SourceOptions};
 use super::{IntoTime, Offset, Partition, Poll, Positions, Source, SourceContext, Times, Waker};
 use crate::error::Error;
 use crate::flow::{Flow, Shared};
@@ -128,7 +128,8 @@ impl<'scope> Flow<'scope> {
                     run.read(row_buffer.len() + reject_buffer.len(), &look, now);
                     send(&mut rows, &held[0], &mut row_buffer);
                     send(&mut rejects, &held[1], &mut reject_buffer);
-                    let finished = look.as_ref().is_some_and(|look| look.poll == Poll::Finished);
+                    let ends = |look: &Looked| matches!(look.poll, Poll::Finished | Poll::None);
+                    let finished = look.as_ref().is_some_and(ends);
                     let last = finished || run.shared.host.stopping();
                     if run.ends_tick(current, now, last) {
                         let always = run.rows > 0 || finished;
@@ -271,7 +272,7 @@ impl Run {
     }
 
     /// Takes note of what was read.
-    fn read(&mut self, rows: usize, look: &Option<super::instance::Looked>, now: Duration) {
+    fn read(&mut self, rows: usize, look: &Option<Looked>, now: Duration) {
         self.rows += rows;
         self.bytes += look.as_ref().map_or(0, |look| look.bytes);
         if rows > 0 {

@@ -356,6 +356,11 @@ fn tell(
             entry.silent = Duration::ZERO;
             clock.caught_up(partition);
         }
+        PartitionEvent::Unconfirmed => {
+            entry.caught_up = false;
+            entry.silent = Duration::ZERO;
+            clock.unconfirmed(partition);
+        }
         PartitionEvent::Finished => clock.finish(partition),
         PartitionEvent::Lag(lag) => entry.lag = Some(lag),
     }

@@ -164,12 +164,6 @@ impl<D> Batch<D> {
         &self.messages
     }
 
-    /// Takes the records out, in order; what was told of partitions is dropped.
-    pub fn take_messages(&mut self) -> Vec<Message<D>> {
-        self.events.clear();
-        std::mem::take(&mut self.messages)
-    }
-
     /// What was told of partitions, each with the number of records before it.
     pub fn events(&self) -> &[(usize, Partition, PartitionEvent)] {
         &self.events

@@ -139,6 +139,17 @@ impl SourceClock {
         }
     }
 
+    /// Whether the log of a partition is read to its end is not known any more: an idle partition
+    /// counts again.
+    pub fn unconfirmed(&mut self, partition: u32) {
+        if let Some(clock) = self.partitions.get_mut(&partition)
+            && clock.state == PartitionState::Idle
+        {
+            let heard_of = clock.newest != EventTime::MIN;
+            clock.state = if heard_of { PartitionState::Active } else { PartitionState::Unknown };
+        }
+    }
+
     /// Nothing will ever come from a partition.
     pub fn finish(&mut self, partition: u32) {
         if let Some(clock) = self.partitions.get_mut(&partition) {

@@ -166,7 +166,7 @@ impl Reading {
                 let text = format!("{}: {}", config.what(), message.error_text());
                 tracing::warn!("{text}");
                 counters.partition_errors += 1;
-                return Ok(());
+                return Ok::<(), Error>(());
             };
             match message.error() {
                 None => reader.record(decoder, message, batch),
