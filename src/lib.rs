@@ -9,8 +9,10 @@ pub mod flow;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 pub mod observe;
+pub mod plan;
 pub mod record;
 pub mod runtime;
+pub mod server;
 pub mod sink;
 pub mod source;
 

@@ -1,2 +1,8 @@
 //! The `tiderace` binary.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let code = tiderace::cli::main(std::env::args_os());
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
+}
