@@ -71,10 +71,15 @@ pub(super) fn build<'scope>(
 
 /// A record that could not be used, as a row: its class, why, and what it was.
 fn reject_row(rejected: Rejected) -> Row {
-    let Rejected { reject, .. } = rejected;
+    let Rejected { partition, next, reject, .. } = rejected;
+    // Where the payload is not known the place is the way to the record.
+    let message = match reject.payload.is_empty() {
+        true => format!("{} (partition {partition}, before offset {next})", reject.message),
+        false => reject.message,
+    };
     Row::new([
         Value::from(&*reject.class),
-        Value::Text(reject.message.into()),
+        Value::Text(message.into()),
         Value::Text(String::from_utf8_lossy(&reject.payload).into()),
     ])
 }
