@@ -82,8 +82,8 @@ pub(super) fn build(
         let edges = &graph.sinks[at];
         let (inputs, schema) = connect(edges, &fields.sink_asks[at], &schemas, renumber)?;
         let has = &fields.sink_inputs[at];
-        let computed = if has.raw { has.computed.as_slice() } else { &[] };
-        let overlay = computed.iter().filter_map(|name| schema.slot(name)).collect();
+        let overlay = || has.computed.iter().filter_map(|name| schema.slot(name)).collect();
+        let whole = has.raw.then(overlay);
         let connector = if let Some(kafka) = &sink.kafka {
             let key = kafka.key.iter().flat_map(|key| &key.0);
             SinkConnector::Kafka(KafkaSink {
@@ -106,7 +106,7 @@ pub(super) fn build(
             connector,
             encode: sink.encode.unwrap_or_default(),
             delivery: delivery::statement(checker, kinds, graph, edges),
-            overlay,
+            whole,
         });
     }
     let bounds = file.in_flight.as_ref();

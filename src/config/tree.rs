@@ -8,7 +8,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{Location, Spanned};
 
-use super::report::Mistake;
+use super::report::{Mistake, floor_boundary};
 
 /// The largest pipeline file that is read.
 pub const MAX_BYTES: usize = 1 << 20;
@@ -182,7 +182,7 @@ fn is_duplicate(error: &serde_saphyr::Error) -> bool {
 
 fn syntax_mistake(text: &str, error: &serde_saphyr::Error) -> Mistake {
     let mut place = error.location().map_or(Place::default(), |at| place_of(&at));
-    place.start = place.start.min(text.len());
+    place.start = floor_boundary(text, place.start);
     place.len = place.len.min(text.len() - place.start);
     if let serde_saphyr::Error::DuplicateMappingKey { key, .. } = error.without_snippet() {
         let key = key.as_deref().unwrap_or("this key");
@@ -195,7 +195,16 @@ fn syntax_mistake(text: &str, error: &serde_saphyr::Error) -> Mistake {
     let message = message.split(" at line ").next().unwrap_or_default();
     let message = message.rsplit("error: ").next().unwrap_or(message);
     let message = message.lines().next().unwrap_or_default();
-    Mistake::new(place, format!("not valid YAML: {message}"))
+    let mistake = Mistake::new(place, format!("not valid YAML: {message}"));
+    // The braces of an unquoted variable end the block in braces it stands in.
+    let line = text[..place.start].rfind('\n').map_or(0, |at| at + 1);
+    let line = text[line..].lines().next().unwrap_or_default();
+    match line.find("${") {
+        Some(at) if line[..at].contains('{') => {
+            mistake.help("inside of `{ }` a variable needs quotes: `\"${NAME}\"`")
+        }
+        _ => mistake,
+    }
 }
 
 /// The raw tree as serde-saphyr hands it over.

@@ -124,6 +124,23 @@ impl Checker<'_> {
         }
     }
 
+    /// Two sinks on one file would write into each other's lines.
+    pub(super) fn shared_files(&mut self) {
+        let pipeline = self.pipeline;
+        let files = pipeline.sinks.0.iter().filter_map(|(_, sink)| Some(&sink.file.as_ref()?.path));
+        let files: Vec<_> = files.collect();
+        for (at, path) in files.iter().enumerate() {
+            if let Some(other) = files[..at].iter().find(|other| other.value == path.value) {
+                let mistake = Mistake::new(path.place, "two sinks write to the same file");
+                self.wrong(
+                    mistake
+                        .also(other.place, "the other one")
+                        .help("give each its own, or let one sink read both"),
+                );
+            }
+        }
+    }
+
     pub(super) fn sink(&mut self, name: &Spanned<String>, sink: &Sink) {
         self.one_connector(
             "sink",
