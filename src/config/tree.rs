@@ -203,6 +203,9 @@ fn syntax_mistake(text: &str, error: &serde_saphyr::Error) -> Mistake {
         Some(at) if line[..at].contains('{') => {
             mistake.help("inside of `{ }` a variable needs quotes: `\"${NAME}\"`")
         }
+        _ if message.contains("flow ") => {
+            mistake.help("inside of `{ }` and `[ ]`, text with a bracket or comma needs quotes")
+        }
         _ => mistake,
     }
 }
