@@ -165,6 +165,28 @@ fn every_setting_may_be_wrong_at_once() {
     }
 }
 
+#[test]
+fn aliases_share_their_places_and_their_mistakes() {
+    let report = load(
+        "sources:\n  a: &x { kafka: { tpic: t, commit: [] }, time: { field: at, behind: 5 } }\n  b: *x\n  c:\n    <<: *x\n    max_failures: 0\n\
+         sinks: { out: { from: [a, b, c], stdout: {} } }\n",
+    )
+    .unwrap_err();
+    let mut messages: Vec<_> = report.mistakes.iter().map(|m| m.message.as_str()).collect();
+    messages.sort_unstable();
+    assert_eq!(
+        messages,
+        [
+            "`brokers` is missing",
+            "`max_failures` must be at least 1",
+            "`topic` is missing",
+            "a duration needs a unit",
+            "expected yes or no, found a list",
+            "unknown setting `tpic`",
+        ]
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 

@@ -96,6 +96,11 @@ impl Content {
 }
 
 impl Node {
+    /// Whether it is a block without this key.
+    pub(super) fn lacks(&self, key: &str) -> bool {
+        matches!(&self.value, Content::Map(entries) if entries.iter().all(|e| e.key != key))
+    }
+
     /// The value under a key, if this node has such a key.
     pub fn get(&self, key: &str) -> Option<&Node> {
         match &self.value {
