@@ -6,9 +6,12 @@ use tiderace_operators::time::EventTime;
 
 use crate::source::{Offset, Partition, Reject};
 
+pub mod json;
+pub mod raw;
+
 /// A message as the transport holds it.
 #[derive(Clone, Copy)]
-pub struct Raw<'a, H: ?Sized = dyn Headers> {
+pub struct Raw<'a, H: ?Sized = dyn Headers + 'a> {
     /// The payload; `None` is a tombstone.
     pub payload: Option<&'a [u8]>,
     /// The message key, if the transport has one.

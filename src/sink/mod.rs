@@ -5,7 +5,16 @@
 //! what is staged is committed. For an at-least-once sink both follow at once; an exactly-once sink
 //! commits only what a published checkpoint names, so that the two steps are apart.
 
+#[cfg(feature = "kafka")]
+pub mod kafka;
+
 use crate::error::Error;
+
+pub mod file;
+mod lines;
+pub mod log;
+pub mod memory;
+pub mod stdout;
 
 /// What a sink promises about rows that were written once, when the run is repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,3 +103,5 @@ pub struct SinkContext {
     /// The number of workers in all processes.
     pub peers: usize,
 }
+
+mod driver;

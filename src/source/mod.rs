@@ -6,9 +6,17 @@
 //!
 //! A user's own source implements the five methods of [`Source`]; see `examples/custom_source.rs`.
 
+#[cfg(feature = "kafka")]
+pub mod kafka;
+
 use tiderace_operators::time::EventTime;
 
 use crate::error::Error;
+
+pub mod channel;
+pub mod file;
+pub mod generate;
+pub mod iter;
 
 /// The number of a partition within its source. Partitions are judged for lateness one by one.
 pub type Partition = u32;
@@ -39,6 +47,24 @@ pub struct Reject {
     pub payload: Vec<u8>,
 }
 
+impl Reject {
+    /// How much of a payload a reject keeps.
+    pub const PAYLOAD_LIMIT: usize = 4 * 1024;
+    /// How much of a message a reject keeps; a decoder may quote the payload in it.
+    const MESSAGE_LIMIT: usize = 512;
+
+    /// A reject that keeps bounded copies of the message and of the payload.
+    pub fn new(class: &'static str, message: impl Into<String>, payload: &[u8]) -> Self {
+        let mut message = message.into();
+        if message.len() > Self::MESSAGE_LIMIT {
+            message.truncate(message.floor_char_boundary(Self::MESSAGE_LIMIT));
+            message.push('…');
+        }
+        let payload = payload[..payload.len().min(Self::PAYLOAD_LIMIT)].to_vec();
+        Reject { class: class.into(), message, payload }
+    }
+}
+
 /// What one call of [`Source::consume`] found out beside the records themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Poll {
@@ -47,6 +73,8 @@ pub enum Poll {
     /// Nothing more just now. The engine asks again when the source's waker is called, and
     /// in any case after a few milliseconds.
     Pending,
+    /// This instance reads no partition and never will: it must not hold anything back.
+    None,
     /// The input has ended: every partition is read to its end and none will come.
     Finished,
 }
@@ -84,6 +112,9 @@ pub enum PartitionEvent {
     /// The position has reached the end of the log as the broker knows it, while connected.
     /// Until the next record the partition may become idle; elapsed time alone never does that.
     CaughtUp,
+    /// What was told by `CaughtUp` no longer holds: the connection is lost, so that the partition
+    /// must not become idle, and is active again if it was, until `CaughtUp` or a record comes.
+    Unconfirmed,
     /// It ended for good: nothing will ever come from it.
     Finished,
     /// It is behind by this many records (reported from time to time, for `why` and the metrics).
@@ -128,9 +159,29 @@ impl<D> Batch<D> {
         self.events.push((self.messages.len(), partition, event));
     }
 
+    /// The records so far, in order.
+    pub fn messages(&self) -> &[Message<D>] {
+        &self.messages
+    }
+
+    /// What was told of partitions, each with the number of records before it.
+    pub fn events(&self) -> &[(usize, Partition, PartitionEvent)] {
+        &self.events
+    }
+
     /// How many records it holds.
     pub fn len(&self) -> usize {
         self.messages.len()
+    }
+
+    /// Takes the records out.
+    pub fn take_messages(&mut self) -> Vec<Message<D>> {
+        std::mem::take(&mut self.messages)
+    }
+
+    /// Takes out what was told of partitions, each with the number of records before it.
+    pub fn take_events(&mut self) -> Vec<(usize, Partition, PartitionEvent)> {
+        std::mem::take(&mut self.events)
     }
 
     /// Whether it holds no record.
@@ -165,3 +216,11 @@ impl Waker {
         (self.0)();
     }
 }
+
+mod driver;
+mod instance;
+mod times;
+
+pub use driver::SourceStream;
+pub use instance::{Rejected, SourceOptions};
+pub use times::{IntoTime, NoTime, OnMissing, Times, event_time};

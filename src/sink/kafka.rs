@@ -1,0 +1,380 @@
+//! The Kafka sink: at least once, by an idempotent producer that the worker polls.
+//!
+//! A record counts as delivered when all in-sync replicas have it. `commit` is done when that holds
+//! for every record staged up to it, so that the positions of the sources are never committed ahead
+//! of the results. A full queue of the client is back-pressure, not an error.
+
+mod ledger;
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::time::{Duration, Instant};
+
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Message};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+use rdkafka::types::RDKafkaRespErr;
+
+use self::ledger::{Failure, Shared};
+use super::{Commit, Guarantee, Sink, SinkContext, Staged, Write};
+use crate::encode::Encode;
+use crate::error::{Error, Kind, Result};
+use crate::kafka::config::{Role, Settings, client};
+use crate::kafka::context::Context;
+use crate::kafka::error::{creation, similar, unreachable};
+
+/// How long `close` waits for records that are still under way.
+const CLOSING: Duration = Duration::from_secs(5);
+
+/// The settings of a Kafka sink.
+#[derive(Clone, Debug)]
+pub struct KafkaSinkConfig {
+    /// The name of the sink, for errors, counters and logs.
+    pub name: String,
+    /// The brokers to start from: `host:port`, several separated by commas.
+    pub brokers: String,
+    /// The topic to write to. Whether a missing one is made is up to the broker.
+    pub topic: String,
+    /// How long the brokers may take to answer at the start.
+    pub start_timeout: Duration,
+    /// Properties of librdkafka.
+    pub settings: Settings,
+}
+
+impl KafkaSinkConfig {
+    /// Writes to this topic.
+    pub fn new(
+        name: impl Into<String>,
+        brokers: impl Into<String>,
+        topic: impl Into<String>,
+    ) -> Self {
+        KafkaSinkConfig {
+            name: name.into(),
+            brokers: brokers.into(),
+            topic: topic.into(),
+            start_timeout: Duration::from_secs(30),
+            settings: Settings::new(),
+        }
+    }
+
+    fn what(&self) -> String {
+        format!("sink `{}`", self.name)
+    }
+}
+
+/// A sink of records into one topic of Kafka.
+pub struct KafkaSink<E: Encode> {
+    config: Arc<KafkaSinkConfig>,
+    encoder: E,
+    state: State,
+    ledger: Arc<Shared>,
+    key: Vec<u8>,
+    value: Vec<u8>,
+}
+
+type Client = BaseProducer<Reports>;
+
+enum State {
+    Opening(Receiver<Result<Client>>),
+    Open(Client),
+    Closed,
+}
+
+impl<E: Encode> KafkaSink<E> {
+    /// Starts to open the sink; wrong settings are told at once, everything else by `write` and
+    /// `commit`.
+    pub fn new(config: KafkaSinkConfig, context: SinkContext, encoder: E) -> Result<Self> {
+        let legal = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        let topic = &config.topic;
+        if topic.is_empty() || topic.len() > 249 || !topic.chars().all(legal) {
+            let text = format!("{}: `{topic}` cannot be the name of a topic", config.what());
+            return Err(Error::new(Kind::Config, text));
+        }
+        let config = Arc::new(config);
+        let ledger = Arc::new(Shared::default());
+        let reports = Reports { client: Context::new(config.what()), ledger: Arc::clone(&ledger) };
+        let settings = client(Role::Sink, &config.name, &config.brokers, &config.settings, &[])?;
+        let producer: Client =
+            settings.create_with_context(reports).map_err(|e| creation(&config.what(), e))?;
+        let (send, receive) = channel();
+        let asked = Arc::clone(&config);
+        let started = std::thread::Builder::new()
+            .name(format!("kafka-sink-{}", context.worker))
+            .spawn(move || {
+                let opened = reach(&asked, &producer).map(|()| producer);
+                // Nobody listens any more if the sink was closed meanwhile.
+                let _ = send.send(opened);
+            });
+        started.map_err(|error| {
+            let text = format!("{}: no thread could be started", config.what());
+            Error::new(Kind::Failed, text).caused_by(error)
+        })?;
+        let state = State::Opening(receive);
+        Ok(KafkaSink { config, encoder, state, ledger, key: Vec::new(), value: Vec::new() })
+    }
+
+    /// Whether the client is ready; an error if it will never be.
+    fn ready(&mut self) -> Result<bool> {
+        if let State::Opening(opening) = &self.state {
+            match opening.try_recv() {
+                Ok(opened) => self.state = State::Open(opened?),
+                Err(TryRecvError::Empty) => return Ok(false),
+                Err(TryRecvError::Disconnected) => {
+                    let text = format!("{}: the thread that opens it ended", self.config.what());
+                    return Err(Error::new(Kind::Bug, text));
+                }
+            }
+        }
+        Ok(matches!(self.state, State::Open(_)))
+    }
+
+    /// Takes in delivery reports that have come; an error if one of them is a failure.
+    fn reports(&mut self) -> Result<()> {
+        if let State::Open(producer) = &self.state {
+            // One call serves one event, which holds the reports of many records.
+            for _ in 0..8 {
+                producer.poll(Duration::ZERO);
+            }
+            if let Some((code, reason)) = producer.client().fatal_error() {
+                let text = format!(
+                    "{}: the Kafka client has failed: {code}: {reason}",
+                    self.config.what()
+                );
+                return Err(Error::new(Kind::Failed, text));
+            }
+        }
+        // It is kept: after a failure no commit may ever succeed.
+        let failure = self.ledger.lock().failure.clone();
+        match failure {
+            Some(failure) => Err(self.failed(failure)),
+            None => Ok(()),
+        }
+    }
+
+    fn failed(&self, failure: Failure) -> Error {
+        let place = match failure.partition {
+            partition @ 0.. => format!("topic `{}`, partition {partition}", self.config.topic),
+            _ => format!("topic `{}`", self.config.topic),
+        };
+        let kind = kind(failure.error.rdkafka_error_code());
+        let text = format!(
+            "{}: {place}: a record was not delivered: {}",
+            self.config.what(),
+            failure.error
+        );
+        Error::new(kind, text)
+    }
+}
+
+/// Whose failure it is that a record was not taken.
+fn kind(code: Option<RDKafkaErrorCode>) -> Kind {
+    use RDKafkaErrorCode as Code;
+    match code {
+        Some(Code::MessageTimedOut | Code::AllBrokersDown | Code::BrokerTransportFailure) => {
+            Kind::Unreachable
+        }
+        Some(Code::MessageSizeTooLarge | Code::InvalidRecord) => Kind::Data,
+        Some(
+            Code::UnknownTopic
+            | Code::UnknownTopicOrPartition
+            | Code::TopicAuthorizationFailed
+            | Code::ClusterAuthorizationFailed,
+        ) => Kind::Config,
+        _ => Kind::Failed,
+    }
+}
+
+impl<E: Encode> Sink for KafkaSink<E> {
+    type Record = E::Record;
+
+    fn name(&self) -> &str {
+        &self.config.name
+    }
+
+    fn guarantee(&self) -> Guarantee {
+        Guarantee::AtLeastOnce
+    }
+
+    fn write(&mut self, _tick: u64, rows: &mut Vec<Self::Record>) -> Result<Write> {
+        if rows.is_empty() {
+            return Ok(Write::All);
+        }
+        if !self.ready()? {
+            return Ok(Write::Full);
+        }
+        self.reports()?;
+        let State::Open(producer) = &self.state else { return Ok(Write::Full) };
+        let stage = self.ledger.lock().stage();
+        let mut sent = 0;
+        let mut refused = None;
+        for row in &*rows {
+            self.key.clear();
+            self.value.clear();
+            if let Err(reject) = self.encoder.encode(row, &mut self.key, &mut self.value) {
+                let what = self.config.what();
+                let text = format!("{what}: a row cannot be written: {}", reject.message);
+                refused = Some(Error::new(Kind::Data, text));
+                break;
+            }
+            let mut record: BaseRecord<'_, [u8], [u8], usize> =
+                BaseRecord::with_opaque_to(&self.config.topic, stage).payload(&self.value);
+            if !self.key.is_empty() {
+                record = record.key(&self.key);
+            }
+            match producer.send(record) {
+                Ok(()) => sent += 1,
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => break,
+                Err((error, _)) => {
+                    refused = Some(self.failed(Failure { partition: -1, error }));
+                    break;
+                }
+            }
+        }
+        self.ledger.lock().sent(sent as u64);
+        rows.drain(..sent);
+        match refused {
+            Some(error) => Err(error),
+            None if rows.is_empty() => Ok(Write::All),
+            None => Ok(Write::Full),
+        }
+    }
+
+    fn stage(&mut self, tick: u64) -> Result<Staged> {
+        let rows = self.ledger.lock().close(tick);
+        Ok(Staged { tick, rows, bytes: Vec::new() })
+    }
+
+    fn commit(&mut self, staged: &Staged) -> Result<Commit> {
+        if !self.ready()? {
+            return Ok(Commit::Pending);
+        }
+        self.reports()?;
+        match self.ledger.lock().delivered(staged.tick) {
+            true => Ok(Commit::Done),
+            false => Ok(Commit::Pending),
+        }
+    }
+
+    fn close(&mut self) {
+        let State::Open(producer) = std::mem::replace(&mut self.state, State::Closed) else {
+            return;
+        };
+        // What was committed has been delivered; the rest gets a short while.
+        let since = Instant::now();
+        while producer.in_flight_count() > 0 && since.elapsed() < CLOSING {
+            producer.poll(Duration::from_millis(5));
+        }
+        let left = producer.in_flight_count();
+        if left > 0 {
+            tracing::warn!("{}: closed with {left} records under way", self.config.what());
+        }
+        let (done, wait) = channel();
+        let dropping = std::thread::Builder::new().name("kafka-close".into()).spawn(move || {
+            drop(producer);
+            let _ = done.send(());
+        });
+        if dropping.is_ok() && wait.recv_timeout(CLOSING).is_err() {
+            tracing::warn!("{}: the producer did not close in time", self.config.what());
+        }
+    }
+}
+
+impl<E: Encode> Drop for KafkaSink<E> {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// The callbacks of the client.
+struct Reports {
+    client: Context,
+    ledger: Arc<Shared>,
+}
+
+impl ClientContext for Reports {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        self.client.log(level, facility, line);
+    }
+
+    fn stats_raw(&self, _: &[u8]) {}
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.client.error(error, reason);
+    }
+}
+
+impl ProducerContext for Reports {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, stage: usize) {
+        let failure = result.as_ref().err().map(|(error, message)| Failure {
+            partition: message.partition(),
+            error: error.clone(),
+        });
+        self.ledger.lock().report(stage, failure);
+    }
+}
+
+/// Waits until a broker has told about the topic.
+fn reach(config: &KafkaSinkConfig, producer: &Client) -> Result<()> {
+    let since = Instant::now();
+    let (what, topic) = (config.what(), &config.topic);
+    let propagation = Duration::from_secs(3).min(config.start_timeout / 2);
+    loop {
+        let left = config.start_timeout.saturating_sub(since.elapsed());
+        let patience = left.clamp(Duration::from_millis(100), Duration::from_secs(3));
+        let answer = producer.client().fetch_metadata(Some(topic), patience);
+        for _ in 0..64 {
+            producer.poll(Duration::ZERO);
+        }
+        let client = &producer.context().client;
+        if let Some(reason) = client.refused() {
+            let text = format!(
+                "{what}: the Kafka broker at {} refuses the client: {reason}",
+                config.brokers
+            );
+            return Err(Error::new(Kind::Config, text)
+                .hint("check `security.protocol`, `sasl.*` and `ssl.*` of the sink"));
+        }
+        let last = match &answer {
+            Ok(metadata) => {
+                let found = metadata.topics().iter().find(|t| t.name() == topic);
+                let error = found.and_then(|t| t.error());
+                if error.is_none() && found.is_some_and(|t| !t.partitions().is_empty()) {
+                    return Ok(());
+                }
+                if error == Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
+                    let text = format!("{what}: no permission for topic `{topic}`");
+                    return Err(Error::new(Kind::Config, text));
+                }
+                let unknown =
+                    error == Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+                if unknown && since.elapsed() >= propagation {
+                    return Err(unknown_topic(config, producer));
+                }
+                error.map(|e| RDKafkaErrorCode::from(e).to_string())
+            }
+            Err(error) => client.last_error().or_else(|| Some(error.to_string())),
+        };
+        if left.is_zero() {
+            return Err(unreachable(&what, &config.brokers, config.start_timeout, last));
+        }
+        std::thread::sleep(Duration::from_millis(100).min(left));
+    }
+}
+
+fn unknown_topic(config: &KafkaSinkConfig, producer: &Client) -> Error {
+    let (what, topic) = (config.what(), &config.topic);
+    let text = format!("{what}: there is no topic `{topic}` at {}", config.brokers);
+    let error = Error::new(Kind::Config, text);
+    let Ok(all) = producer.client().fetch_metadata(None, Duration::from_secs(3)) else {
+        return error;
+    };
+    let near = similar(topic, all.topics().iter().map(|t| t.name()));
+    match near.as_slice() {
+        [] => error.hint("create it, or allow the broker to do so"),
+        near => error.hint(format!("similar topics there are: {}", near.join(", "))),
+    }
+}
