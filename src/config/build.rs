@@ -23,7 +23,7 @@ const TICK: Duration = Duration::from_millis(20);
 const STATS_EVERY: Duration = Duration::from_secs(10);
 /// How far ahead of the clock a record may move the watermark by default.
 const MAX_FUTURE_SKEW: Duration = Duration::from_secs(300);
-/// How long a generator's stragglers are waited for by default.
+/// How far a generator is out of order, and how long it is waited for, by default.
 const GENERATED_BEHIND: Duration = Duration::from_secs(5);
 
 fn time(value: Option<&Spanned<Time>>, default: Duration) -> Duration {
@@ -219,18 +219,18 @@ fn settings(settings: &Named<Hidden>) -> Vec<(String, Hidden)> {
 }
 
 fn generate(generate: &pipeline::Generate) -> Generate {
-    let whole = |value: &Option<Spanned<u64>>, default| value.as_ref().map_or(default, |v| v.value);
+    let count = |value: &Option<Spanned<u32>>, default| value.as_ref().map_or(default, |v| v.value);
     let share = |value: &Option<Spanned<f64>>, default| value.as_ref().map_or(default, |v| v.value);
     Generate {
         kind: generate.kind.unwrap_or_default(),
         events: generate.events.as_ref().map(|events| events.value),
         rate: generate.rate.as_ref().map(|rate| rate.value),
-        seed: whole(&generate.seed, 0),
-        keys: whole(&generate.keys, 3),
-        late_share: share(&generate.late_share, 0.005),
-        duplicate_share: share(&generate.duplicate_share, 0.0),
-        disorder: time(generate.disorder.as_ref(), Duration::from_secs(4)),
-        partitions: generate.partitions.as_ref().map_or(1, |partitions| partitions.value),
+        seed: generate.seed.as_ref().map_or(1, |seed| seed.value),
+        keys: count(&generate.keys, 100),
+        late_share: share(&generate.late_share, 0.01),
+        duplicate_share: share(&generate.duplicate_share, 0.01),
+        disorder: time(generate.disorder.as_ref(), GENERATED_BEHIND),
+        partitions: count(&generate.partitions, 4),
     }
 }
 

@@ -85,7 +85,7 @@ pub struct Generate {
     /// The seed.
     pub seed: u64,
     /// How many different keys.
-    pub keys: u64,
+    pub keys: u32,
     /// The share of records that come later than they should.
     pub late_share: f64,
     /// The share of records that come twice.

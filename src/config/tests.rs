@@ -104,7 +104,7 @@ fn fields_that_steps_set_are_put_over_whole_records() {
     set.into_iter().for_each(|(slot, value)| values[slot] = value);
     row.values = values.into();
     let mut out = Vec::new();
-    JsonEncoder::new(sink.schema.clone(), sink.whole.clone()).encode(&row, &mut out);
+    JsonEncoder::new(sink.schema.clone(), sink.whole.clone()).write(&row, &mut out);
     assert_eq!(String::from_utf8(out).unwrap(), r#"{"id":1,"x":[1],"f":50.0,"c":0}"#);
 }
 

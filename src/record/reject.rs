@@ -20,7 +20,7 @@ pub fn reject(
     let mut payload = Vec::new();
     match &row.raw {
         Some(raw) => payload.extend_from_slice(&raw[..raw.len().min(KEPT)]),
-        None => JsonEncoder::new(schema.clone(), None).encode(row, &mut payload),
+        None => JsonEncoder::new(schema.clone(), None).write(row, &mut payload),
     }
     payload.truncate(KEPT);
     Reject { class: class.into(), message: message.into(), payload }

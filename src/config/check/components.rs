@@ -94,7 +94,7 @@ impl Checker<'_> {
         {
             self.wrong(Mistake::new(rate.place, "`rate` must be more than zero"));
         }
-        self.at_least_one(generate.keys.as_ref().map(|n| (n.value, n.place)), "keys");
+        self.at_least_one(generate.keys.as_ref().map(|n| (u64::from(n.value), n.place)), "keys");
         let partitions = generate.partitions.as_ref().map(|n| (u64::from(n.value), n.place));
         self.at_least_one(partitions, "partitions");
     }

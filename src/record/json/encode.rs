@@ -8,7 +8,9 @@ use std::fmt;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::encode::Encode;
 use crate::record::{Row, Schema, Value};
+use crate::source::Reject;
 
 /// Writes rows of one schema.
 #[derive(Clone, Debug)]
@@ -18,6 +20,8 @@ pub struct JsonEncoder {
     names: Vec<Vec<u8>>,
     /// For whole records: the slots that are put over them.
     whole: Option<Vec<usize>>,
+    /// The slots of the message key.
+    key: Vec<usize>,
 }
 
 impl JsonEncoder {
@@ -31,11 +35,19 @@ impl JsonEncoder {
             text
         };
         let names = schema.fields().iter().map(name).collect();
-        JsonEncoder { schema, names, whole }
+        JsonEncoder { schema, names, whole, key: Vec::new() }
+    }
+
+    /// Gives messages a key made of these slots: one text as it is, another single value as JSON,
+    /// several values as a JSON list. A single null is no key.
+    #[must_use]
+    pub fn key(mut self, slots: Vec<usize>) -> Self {
+        self.key = slots;
+        self
     }
 
     /// Appends a row as one JSON object without any line break.
-    pub fn encode(&self, row: &Row, out: &mut Vec<u8>) {
+    pub fn write(&self, row: &Row, out: &mut Vec<u8>) {
         let start = out.len();
         match (&row.raw, &self.whole) {
             (Some(raw), Some(overlay)) if overlay.is_empty() => out.extend_from_slice(raw),
@@ -93,26 +105,34 @@ impl JsonEncoder {
     }
 }
 
-/// The bytes of a message key made of some slots: one text as it is, another single value as JSON,
+impl Encode for JsonEncoder {
+    type Record = Row;
+
+    fn encode(&mut self, row: &Row, key: &mut Vec<u8>, value: &mut Vec<u8>) -> Result<(), Reject> {
+        write_key(row, &self.key, key);
+        self.write(row, value);
+        Ok(())
+    }
+}
+
+/// Appends the message key made of some slots: one text as it is, another single value as JSON,
 /// several values as a JSON list. A single null is no key.
-pub fn message_key(row: &Row, slots: &[usize]) -> Option<Vec<u8>> {
-    let mut out = Vec::new();
+fn write_key(row: &Row, slots: &[usize], out: &mut Vec<u8>) {
     match slots {
-        [] => return None,
+        [] => {}
         [slot] => match row.get(*slot) {
-            Value::Null => return None,
+            Value::Null => {}
             Value::Text(text) => out.extend_from_slice(text.as_bytes()),
-            value => write_value(value, &mut out),
+            value => write_value(value, out),
         },
         several => {
             for (at, slot) in several.iter().enumerate() {
                 out.push(if at == 0 { b'[' } else { b',' });
-                write_value(row.get(*slot), &mut out);
+                write_value(row.get(*slot), out);
             }
             out.push(b']');
         }
     }
-    Some(out)
 }
 
 /// Copies the fields that are not replaced; gives whether there are none.
@@ -179,7 +199,7 @@ mod tests {
 
     fn encode(encoder: &JsonEncoder, row: &Row) -> String {
         let mut out = Vec::new();
-        encoder.encode(row, &mut out);
+        encoder.write(row, &mut out);
         String::from_utf8(out).unwrap()
     }
 
@@ -213,11 +233,17 @@ mod tests {
     #[test]
     fn message_keys() {
         let row = Row::new([Value::from("s-1"), Value::Int(2), Value::Null]);
-        let key = |slots: &[usize]| message_key(&row, slots).map(|k| String::from_utf8(k).unwrap());
-        assert_eq!(key(&[0]).as_deref(), Some("s-1"));
-        assert_eq!(key(&[1]).as_deref(), Some("2"));
-        assert_eq!(key(&[0, 1, 2]).as_deref(), Some(r#"["s-1",2,null]"#));
-        assert_eq!((key(&[]), key(&[2])), (None, None));
+        let key = |slots: &[usize]| {
+            let (mut key, mut value) = (Vec::new(), Vec::new());
+            let mut encoder = JsonEncoder::new(Schema::new(["a"]), None).key(slots.to_vec());
+            encoder.encode(&row, &mut key, &mut value).unwrap();
+            assert_eq!(value, br#"{"a":"s-1"}"#);
+            String::from_utf8(key).unwrap()
+        };
+        assert_eq!(key(&[0]), "s-1");
+        assert_eq!(key(&[1]), "2");
+        assert_eq!(key(&[0, 1, 2]), r#"["s-1",2,null]"#);
+        assert_eq!((key(&[]), key(&[2])), (String::new(), String::new()));
     }
 
     proptest! {
@@ -226,7 +252,7 @@ mod tests {
             let schema = Schema::new(["t", "i", "f"]);
             let row = Row::new([Value::Text(text.into()), Value::Int(int), Value::Float(float)]);
             let mut out = Vec::new();
-            JsonEncoder::new(schema.clone(), None).encode(&row, &mut out);
+            JsonEncoder::new(schema.clone(), None).write(&row, &mut out);
             prop_assert!(!out.contains(&b'\n'));
             prop_assert_eq!(JsonDecoder::new(schema, false).row(&out).unwrap(), row);
         }

@@ -4,4 +4,4 @@ mod decode;
 mod encode;
 
 pub use decode::JsonDecoder;
-pub use encode::{JsonEncoder, message_key};
+pub use encode::JsonEncoder;
