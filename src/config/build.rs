@@ -16,6 +16,7 @@ use super::report::Report;
 use super::{delivery, tree::Place};
 use crate::record::Schema;
 use crate::record::expr::compile;
+use crate::source::OnMissing;
 
 /// The default length of a tick.
 const TICK: Duration = Duration::from_millis(20);
@@ -175,7 +176,11 @@ fn build_source(
         },
         idle_after: switch(times.idle_after.as_ref(), None),
         max_future_skew: switch(times.max_future_skew.as_ref(), Some(MAX_FUTURE_SKEW)),
-        on_missing: times.on_missing.as_ref().map_or_else(Default::default, |value| value.value),
+        on_missing: match times.on_missing.as_ref().map(|value| value.value) {
+            None | Some(pipeline::OnMissing::Reject) => OnMissing::Reject,
+            Some(pipeline::OnMissing::Ingestion) => OnMissing::Ingestion,
+            Some(pipeline::OnMissing::Previous) => OnMissing::Previous,
+        },
     });
     let connector = if let Some(kafka) = &source.kafka {
         let start = kafka.start.as_ref().map_or(Start::Committed, |start| start.value.clone());

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::pipeline::{Format, GenerateKind, Hidden, Level, OnMissing, Start, Unit};
+use super::pipeline::{Format, GenerateKind, Hidden, Level, Start, Unit};
 use super::report::Report;
 use crate::record::expr::{AggregateKind, Expr};
 use crate::record::time::TimeField;
 use crate::record::{REJECT_FIELDS, Schema};
+use crate::source::OnMissing;
 
 /// A pipeline that can be built.
 #[derive(Clone, Debug)]
