@@ -141,7 +141,7 @@ where
         let (poll, bytes) = (poll?, bytes?);
         self.rest(now);
         self.looked_at = Some(now);
-        if poll == Poll::Finished {
+        if matches!(poll, Poll::Finished | Poll::None) {
             self.clock.finish_all();
         }
         Ok(Looked { poll, bytes })
@@ -353,6 +353,7 @@ fn tell(
             if !std::mem::replace(&mut entry.caught_up, true) {
                 entry.silent = Duration::ZERO;
             }
+            entry.lag = Some(0);
             clock.caught_up(partition);
         }
         PartitionEvent::Unconfirmed => {
@@ -360,7 +361,11 @@ fn tell(
             entry.silent = Duration::ZERO;
             clock.unconfirmed(partition);
         }
-        PartitionEvent::Finished => clock.finish(partition),
+        PartitionEvent::Finished => {
+            // All that was to be read has been.
+            entry.lag = Some(0);
+            clock.finish(partition);
+        }
         PartitionEvent::Lag(lag) => entry.lag = Some(lag),
     }
 }
