@@ -119,7 +119,12 @@ impl ClientContext for Context {
 
     fn error(&self, error: KafkaError, reason: &str) {
         let code = error.rdkafka_error_code();
-        *lock(&self.last) = Some(reason.to_string());
+        // "All brokers are down" says less than what came before it.
+        let mut last = lock(&self.last);
+        if code != Some(RDKafkaErrorCode::AllBrokersDown) || last.is_none() {
+            *last = Some(reason.to_string());
+        }
+        drop(last);
         match code {
             Some(RDKafkaErrorCode::AllBrokersDown) => {
                 // Statistics from before do not speak for now.
@@ -146,6 +151,7 @@ impl ConsumerContext for Context {
     fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
         if let Err(error) = result {
             self.commit_failures.fetch_add(1, Ordering::Relaxed);
+            tracing::debug!("{}: {error}", self.what);
             *lock(&self.commit_failure) = Some(error.to_string());
         }
     }

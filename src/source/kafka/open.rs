@@ -334,17 +334,18 @@ fn assign(queue: &BatchQueue, logs: &[Log]) -> Result<(), String> {
     }
 }
 
-/// Reads one partition again from its position.
+/// Reads one partition again from its position; it has to be forwarded until something comes.
 pub(super) fn reassign(queue: &BatchQueue, log: &Log) -> Result<(), String> {
     let list = list(std::iter::once(log))?;
     let consumer = queue.consumer();
-    let names = [(log.topic_c.clone(), log.partition)];
     consumer.incremental_unassign(&list).map_err(|e| e.to_string())?;
-    match queue.forward(&names, || consumer.incremental_assign(&list)) {
-        Some(Ok(())) => Ok(()),
-        Some(Err(error)) => Err(error.to_string()),
-        None => Err("librdkafka does not know the partition".into()),
-    }
+    consumer.incremental_assign(&list).map_err(|e| e.to_string())
+}
+
+/// Has a partition deliver into the queue.
+pub(super) fn forward(queue: &BatchQueue, log: &Log) {
+    // It is known: it was forwarded when it was assigned first.
+    let _ = queue.forward(&[(log.topic_c.clone(), log.partition)], || ());
 }
 
 fn list<'a>(logs: impl Iterator<Item = &'a Log>) -> Result<TopicPartitionList, String> {

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
 use super::config::KafkaSourceConfig;
-use super::open::{Asking, Log, Opened, missing, position, reassign};
+use super::open::{Asking, Log, Opened, forward, missing, position, reassign};
 use super::{KafkaCounters, thread};
 use crate::decode::{Decode, Headers, Raw};
 use crate::error::{Error, Kind, Result};
@@ -48,6 +48,10 @@ struct Reader {
     end: End,
     /// The partition's position was not in the log, and its bounds are being asked for.
     lost: Option<Receiver<Result<(Offset, Offset)>>>,
+    /// It was assigned anew: stopping it takes the forwarding off at some moment after that, so the
+    /// forwarding is set again until something comes. Nothing is lost meanwhile: what has come
+    /// waits in the partition's own queue, and moves over in order.
+    muted: bool,
 }
 
 /// Whether the position is at the end of the partition.
@@ -71,7 +75,8 @@ impl Logs {
             }
             places[partition] = Some(index);
         }
-        let reader = |log: Log| Reader { handed: log.next, log, end: End::Behind, lost: None };
+        let reader =
+            |log: Log| Reader { handed: log.next, log, end: End::Behind, lost: None, muted: false };
         Logs { logs: logs.into_iter().map(reader).collect(), topics, last: (0, -1, 0) }
     }
 
@@ -168,6 +173,7 @@ impl Reading {
                 counters.partition_errors += 1;
                 return Ok(());
             };
+            reader.muted = false;
             match message.error() {
                 None => reader.record(decoder, message, batch),
                 Some(RDKafkaErrorCode::PartitionEOF) => reader.at_end(message.offset(), batch),
@@ -196,6 +202,9 @@ impl Reading {
     /// Goes on where the user wants to if a position was not in the log.
     fn recover(&mut self) -> Result<()> {
         for reader in &mut self.logs.logs {
+            if reader.muted {
+                forward(&self.queue, &reader.log);
+            }
             let Some(lost) = &reader.lost else { continue };
             let bounds = match lost.try_recv() {
                 Ok(bounds) => bounds?,
@@ -205,7 +214,7 @@ impl Reading {
                     return Err(Error::new(Kind::Bug, text));
                 }
             };
-            reader.lost = None;
+            (reader.lost, reader.muted) = (None, true);
             let log = &mut reader.log;
             let next = missing(&self.config, &log.topic, log.partition, log.next, bounds)?;
             self.counters.skipped += next.saturating_sub(log.next);
@@ -285,7 +294,7 @@ impl Reading {
         let consumer = self.queue.consumer();
         let sent = match positions.is_empty() {
             true => Ok(()),
-            false => consumer.commit(&list, CommitMode::Async),
+            false => self.queue.commit(&list),
         };
         // The answer to an earlier commit comes late; it is told with the next one.
         let earlier = consumer.client().context().take_commit_failure();
