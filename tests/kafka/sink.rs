@@ -9,7 +9,8 @@ use tiderace::sink::kafka::{KafkaSink, KafkaSinkConfig};
 use tiderace::sink::{Commit, Guarantee, Sink, SinkContext, Staged, Write};
 use tiderace::source::Reject;
 
-use crate::cluster::{Cluster, Driven, PATIENCE};
+use crate::cluster::{Cluster, PATIENCE};
+use crate::driven::Driven;
 
 /// Key and value of a row; a value of `!` cannot be encoded.
 struct Pair;
@@ -67,7 +68,7 @@ fn read(cluster: &Cluster, topic: &str) -> Driven {
     let mut config = cluster.config(topic);
     config.bounded = true;
     let mut driven = Driven::new(config);
-    driven.to_the_end();
+    driven.run_to_end();
     driven
 }
 

@@ -6,7 +6,8 @@ use tiderace::source::kafka::{OnMissing, Start};
 use tiderace::source::{PartitionEvent, Poll, Source};
 use tiderace_operators::time::EventTime;
 
-use crate::cluster::{Cluster, Driven};
+use crate::cluster::Cluster;
+use crate::driven::Driven;
 
 #[test]
 fn a_bounded_read_gives_every_record_once_and_in_order() {
@@ -19,7 +20,7 @@ fn a_bounded_read_gives_every_record_once_and_in_order() {
         // What is written after the start does not belong to the read.
         driven.until("assigned", |d| d.assigned().len() == 3);
         cluster.produce(&topic, 3, 700, 50);
-        driven.to_the_end();
+        driven.run_to_end();
         assert_eq!(driven.records.len(), 2100);
         for partition in 0..3 {
             let of: Vec<_> = driven.records.iter().filter(|r| r.partition == partition).collect();
@@ -42,7 +43,7 @@ fn an_empty_partition_of_a_bounded_read_ends_at_once() {
         let mut config = cluster.config(&topic);
         config.bounded = true;
         let mut driven = Driven::new(config);
-        driven.to_the_end();
+        driven.run_to_end();
         assert_eq!(driven.assigned(), [(0, 0), (1, 0)]);
         assert!(driven.records.is_empty());
     });
@@ -63,7 +64,7 @@ fn instances_share_the_partitions_without_gap_or_overlap() {
                 config.topics.push(topics[1].clone());
                 config.bounded = true;
                 let mut driven = Driven::worker(config, worker, peers);
-                driven.to_the_end();
+                driven.run_to_end();
                 for (partition, _) in driven.assigned() {
                     assert!(seen.insert(partition), "{partition} is read twice");
                     labels.insert(driven.source.partition_label(partition));
@@ -143,7 +144,7 @@ fn what_is_committed_is_where_the_next_run_starts() {
 
         config.bounded = true;
         let mut second = Driven::new(config);
-        second.to_the_end();
+        second.run_to_end();
         assert_eq!(second.assigned(), [(0, 25), (1, 40)]);
         assert_eq!(second.records.len(), 15);
         assert_eq!(second.records[0].offset, 25);
@@ -159,7 +160,7 @@ fn without_commit_nothing_is_committed() {
     (config.start, config.bounded, config.commit) = (Start::Committed, true, false);
     for _ in 0..2 {
         let mut driven = Driven::new(config.clone());
-        driven.to_the_end();
+        driven.run_to_end();
         driven.source.commit(&[(0, 10)]).unwrap();
         driven.source.close();
         assert_eq!(driven.records.len(), 10);
@@ -191,7 +192,7 @@ fn it_starts_at_given_offsets() {
         config.start = Start::Offsets(vec![(topic.clone(), 1, 7)]);
         config.bounded = true;
         let mut driven = Driven::new(config);
-        driven.to_the_end();
+        driven.run_to_end();
         assert_eq!(driven.assigned(), [(0, 0), (1, 7)]);
         assert_eq!(driven.records.len(), 13);
     });
@@ -209,7 +210,7 @@ fn it_starts_at_a_time() {
         let mut config = cluster.config(&topic);
         (config.start, config.bounded) = (Start::Timestamp(start), true);
         let mut driven = Driven::new(config);
-        driven.to_the_end();
+        driven.run_to_end();
         // The other partition is empty, which is no error.
         assert_eq!(driven.assigned()[1], (1, 0));
         driven.payloads().join(" ")
@@ -231,7 +232,7 @@ fn tombstones_headers_keys_and_timestamps_reach_the_decoder() {
         let mut config = cluster.config(&topic);
         config.bounded = true;
         let mut driven = Driven::new(config);
-        driven.to_the_end();
+        driven.run_to_end();
         let record = &driven.records[0];
         assert_eq!(record.payload.as_deref(), Some("hello"));
         assert_eq!(record.key.as_deref(), Some("the key"));
@@ -261,11 +262,11 @@ fn a_position_that_is_gone_is_an_error_or_skipped_on_demand() {
         }
         (config.bounded, config.on_missing) = (true, OnMissing::Earliest);
         let mut driven = Driven::new(config.clone());
-        driven.to_the_end();
+        driven.run_to_end();
         assert_eq!(driven.records.len(), 10);
         config.on_missing = OnMissing::Latest;
         let mut driven = Driven::new(config);
-        driven.to_the_end();
+        driven.run_to_end();
         assert_eq!((driven.records.len(), driven.assigned()), (0, vec![(0, 10)]));
     });
 }

@@ -11,7 +11,8 @@ use tiderace::sink::{Sink, SinkContext};
 use tiderace::source::kafka::{KafkaSource, KafkaSourceConfig, OnMissing};
 use tiderace::source::{PartitionEvent, Reject, Source, SourceContext, Waker};
 
-use crate::cluster::{Cluster, Driven, Everything, PATIENCE};
+use crate::cluster::{Cluster, PATIENCE};
+use crate::driven::{Driven, Everything};
 
 struct Text;
 

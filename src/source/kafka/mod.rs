@@ -7,10 +7,12 @@
 //! Opening, recovery and closing ask brokers and wait; that happens on helper threads ([`open`]).
 //! Reading is [`read`], and [`discover`] looks for new partitions.
 
+mod ask;
 mod config;
 mod discover;
 mod open;
 mod read;
+mod reader;
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
