@@ -129,9 +129,16 @@ impl<E: Encode> KafkaSink<E> {
     /// Takes in delivery reports that have come; an error if one of them is a failure.
     fn reports(&mut self) -> Result<()> {
         if let State::Open(producer) = &self.state {
-            // One call serves one event, which holds the reports of many records.
-            for _ in 0..8 {
-                producer.poll(Duration::ZERO);
+            // One call serves one event, which holds the reports of one batch.
+            let mut open = producer.in_flight_count();
+            loop {
+                for _ in 0..8 {
+                    producer.poll(Duration::ZERO);
+                }
+                let before = std::mem::replace(&mut open, producer.in_flight_count());
+                if open == 0 || open >= before {
+                    break;
+                }
             }
             if let Some((code, reason)) = producer.client().fatal_error() {
                 let text = format!(

@@ -124,6 +124,25 @@ impl Cluster {
         producer.flush(PATIENCE).unwrap();
     }
 
+    /// Writes so many records in one transaction, and ends it.
+    pub fn transaction(&self, topic: &str, count: u64, commit: bool) {
+        let producer: BaseProducer = ClientConfig::new()
+            .set("bootstrap.servers", &self.bootstrap)
+            .set("transactional.id", topic)
+            .create()
+            .unwrap();
+        producer.init_transactions(PATIENCE).unwrap();
+        producer.begin_transaction().unwrap();
+        for number in 0..count {
+            send(&producer, BaseRecord::to(topic).partition(0).payload(&number.to_string()));
+        }
+        producer.flush(PATIENCE).unwrap();
+        match commit {
+            true => producer.commit_transaction(PATIENCE).unwrap(),
+            false => producer.abort_transaction(PATIENCE).unwrap(),
+        }
+    }
+
     pub fn config(&self, topic: &str) -> KafkaSourceConfig {
         let mut config = KafkaSourceConfig::new("orders", &self.bootstrap, topic);
         // The embedded cluster parks an empty fetch for the whole of it.

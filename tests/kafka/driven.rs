@@ -66,6 +66,10 @@ impl Driven {
 
     pub fn worker(config: KafkaSourceConfig, worker: usize, peers: usize) -> Self {
         let context = SourceContext { worker, peers, waker: Waker::new(|| {}) };
+        Self::with_context(config, context)
+    }
+
+    pub fn with_context(config: KafkaSourceConfig, context: SourceContext) -> Self {
         let source = KafkaSource::new(config, context, Everything).unwrap();
         let (records, rejects, events) = (Vec::new(), Vec::new(), Vec::new());
         Driven { source, records, rejects, events, next: BTreeMap::new() }

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tiderace::source::kafka::{OnMissing, Start};
-use tiderace::source::{PartitionEvent, Poll, Source};
+use tiderace::source::kafka::{KafkaSourceConfig, OnMissing, Start};
+use tiderace::source::{PartitionEvent, Poll, Source, SourceContext, Waker};
 use tiderace_operators::time::EventTime;
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, PATIENCE};
 use crate::driven::Driven;
 
 #[test]
@@ -285,4 +285,67 @@ fn a_limit_of_one_steps_record_by_record() {
         seen = driven.records.len();
     }
     assert_eq!(driven.payloads(), ["0:0", "0:1", "0:2", "0:3", "0:4"]);
+}
+
+#[test]
+fn aborted_records_are_not_read_and_markers_count_as_progress() {
+    // The embedded cluster shows aborted records.
+    let Some(cluster) = Cluster::real("transactions") else { return };
+    let topic = cluster.topic("transactions", 1);
+    cluster.transaction(&topic, 5, true);
+    cluster.transaction(&topic, 5, false);
+    let mut config = cluster.config(&topic);
+    config.bounded = true;
+    let mut driven = Driven::new(config.clone());
+    driven.run_to_end();
+    assert_eq!(driven.payloads(), ["0", "1", "2", "3", "4"]);
+    // Two markers end the transactions: 5 + 1 + 5 + 1.
+    driven.source.commit(&[(0, driven.next[&0])]).unwrap();
+    driven.source.close();
+    config.start = Start::Committed;
+    let mut next = Driven::new(config);
+    next.run_to_end();
+    assert_eq!((next.assigned(), next.records.len()), (vec![(0, 12)], 0));
+}
+
+#[test]
+fn the_waker_is_called_when_records_arrive() {
+    let cluster = Cluster::embedded();
+    let topic = cluster.topic("wake", 1);
+    let (sender, woken) = std::sync::mpsc::channel();
+    let context =
+        SourceContext { worker: 0, peers: 1, waker: Waker::new(move || _ = sender.send(())) };
+    let mut driven = Driven::with_context(cluster.config(&topic), context);
+    driven.until("caught up", |d| d.has(PartitionEvent::CaughtUp));
+    while woken.try_recv().is_ok() {}
+    cluster.produce(&topic, 1, 0, 1);
+    woken.recv_timeout(PATIENCE).expect("woken by the record");
+    driven.until("the record", |d| d.records.len() == 1);
+}
+
+/// Run by [`another_process_reads_the_embedded_cluster`] in a process of its own.
+#[test]
+#[ignore = "a part of another test"]
+fn child_counts_records() {
+    let place = std::env::var("TIDERACE_TEST_CHILD").expect("started by its parent");
+    let (bootstrap, topic) = place.split_once(' ').unwrap();
+    let mut config = KafkaSourceConfig::new("child", bootstrap, topic);
+    config.bounded = true;
+    let mut driven = Driven::new(config);
+    driven.run_to_end();
+    assert_eq!(driven.records.len(), 100);
+}
+
+#[test]
+fn another_process_reads_the_embedded_cluster() {
+    let cluster = Cluster::embedded();
+    let topic = cluster.topic("process", 2);
+    cluster.produce(&topic, 2, 0, 50);
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "source::child_counts_records", "--ignored"])
+        .env("TIDERACE_TEST_CHILD", format!("{} {topic}", cluster.bootstrap))
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&child.stdout);
+    assert!(child.status.success() && text.contains("1 passed"), "{text}");
 }

@@ -59,10 +59,7 @@ impl Reading {
         limit: usize,
         batch: &mut Batch<D::Record>,
     ) -> Result<Poll> {
-        self.serve()?;
-        if self.logs.logs.is_empty() {
-            return Ok(if self.config.bounded { Poll::Finished } else { Poll::None });
-        }
+        self.serve(4)?;
         self.recover()?;
         let taken = self.take(decoder, limit.clamp(1, MOST), batch)?;
         self.look(batch);
@@ -72,10 +69,9 @@ impl Reading {
         Ok(if taken == limit.clamp(1, MOST) { Poll::Ready } else { Poll::Pending })
     }
 
-    /// Serves the client's callbacks: logs, errors, statistics, results of commits.
-    fn serve(&mut self) -> Result<()> {
-        // One call serves one event; more of them wait for the next time.
-        for _ in 0..4 {
+    /// Serves events of the client: logs, errors, statistics, results of commits.
+    fn serve(&self, events: usize) -> Result<()> {
+        for _ in 0..events {
             match self.queue.consumer().poll(Duration::ZERO) {
                 Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
                     let text =
@@ -219,6 +215,8 @@ impl Reading {
             let text = format!("{}: commit to group `{group}`: {why}", self.config.what());
             Error::new(Kind::Unreachable, text)
         };
+        // After the end of a bounded read this is the only one who serves them.
+        self.serve(64)?;
         let mut list = TopicPartitionList::with_capacity(positions.len());
         for (partition, offset) in positions {
             let Some(reader) = self.logs.logs.iter().find(|r| r.log.id == *partition) else {
