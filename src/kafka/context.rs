@@ -139,8 +139,10 @@ impl ClientContext for Context {
                 | RDKafkaErrorCode::SaslAuthenticationFailed
                 | RDKafkaErrorCode::UnsupportedSASLMechanism,
             ) => {
-                *lock(&self.refused) = Some(reason.to_string());
-                tracing::error!("{}: {reason}", self.what);
+                // The client tries again and again; once is enough to be told.
+                if lock(&self.refused).replace(reason.to_string()).is_none() {
+                    tracing::error!("{}: {reason}", self.what);
+                }
             }
             _ => tracing::debug!("{}: {error}: {reason}", self.what),
         }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
+use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseRecord, Producer};
 
@@ -19,7 +20,7 @@ use self::ledger::{Failure, Shared};
 use super::{Commit, Guarantee, Sink, SinkContext, Staged, Write};
 use crate::encode::Encode;
 use crate::error::{Error, Kind, Result};
-use crate::kafka::config::{Role, Settings, client as settings};
+use crate::kafka::config::{Role, Settings, accepted, client};
 use crate::kafka::context::Context;
 use crate::kafka::error::creation;
 
@@ -57,6 +58,21 @@ impl KafkaSinkConfig {
         }
     }
 
+    /// Says what is wrong with the settings, without asking a broker.
+    pub fn check(&self) -> Result<()> {
+        let legal = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        let topic = &self.topic;
+        if topic.is_empty() || topic.len() > 249 || !topic.chars().all(legal) {
+            let text = format!("{}: `{topic}` cannot be the name of a topic", self.what());
+            return Err(Error::new(Kind::Config, text));
+        }
+        accepted(&self.what(), &self.client()?)
+    }
+
+    fn client(&self) -> Result<ClientConfig> {
+        client(Role::Sink, &self.name, &self.brokers, &self.settings, &[])
+    }
+
     fn what(&self) -> String {
         format!("sink `{}`", self.name)
     }
@@ -82,18 +98,14 @@ impl<E: Encode> KafkaSink<E> {
     /// Starts to open the sink; wrong settings are told at once, everything else by `write` and
     /// `commit`.
     pub fn new(config: KafkaSinkConfig, context: SinkContext, encoder: E) -> Result<Self> {
-        let legal = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-        let topic = &config.topic;
-        if topic.is_empty() || topic.len() > 249 || !topic.chars().all(legal) {
-            let text = format!("{}: `{topic}` cannot be the name of a topic", config.what());
-            return Err(Error::new(Kind::Config, text));
-        }
+        config.check()?;
         let config = Arc::new(config);
         let ledger = Arc::new(Shared::default());
         let reports = Reports { client: Context::new(config.what()), ledger: Arc::clone(&ledger) };
-        let settings = settings(Role::Sink, &config.name, &config.brokers, &config.settings, &[])?;
-        let producer: Client =
-            settings.create_with_context(reports).map_err(|e| creation(&config.what(), e))?;
+        let producer: Client = config
+            .client()?
+            .create_with_context(reports)
+            .map_err(|e| creation(&config.what(), e))?;
         let (send, receive) = channel();
         let asked = Arc::clone(&config);
         let started = std::thread::Builder::new()

@@ -4,8 +4,8 @@
 //! knows nothing of ticks, and would move partitions while their records are in flight. Offsets are
 //! committed to the group after delivery, for resuming and for watching the lag.
 //!
-//! Opening, recovery and closing ask brokers and wait; that happens on helper threads ([`open`]).
-//! Reading is [`read`], and [`discover`] looks for new partitions.
+//! Opening, recovery and closing ask brokers and wait; that happens on helper threads (`open`,
+//! `ask`). `read` and `reader` hand out records, and `discover` looks for new partitions.
 
 mod ask;
 mod config;

@@ -12,7 +12,6 @@ use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 use super::ask::Asking;
 use super::config::{KafkaSourceConfig, OnMissing, Start, number, owner};
 use crate::error::{Error, Kind, Result};
-use crate::kafka::config::{Role, client};
 use crate::kafka::context::Context;
 use crate::kafka::error::creation;
 use crate::kafka::queue::BatchQueue;
@@ -70,9 +69,8 @@ pub(super) fn missing(
 /// Makes the client, finds the partitions of this instance and where each of them starts, and
 /// assigns them.
 pub(super) fn open(config: &KafkaSourceConfig, context: &SourceContext) -> Result<Opened> {
-    let own = [("group.id", config.group.as_str())];
-    let settings = client(Role::Source, &config.name, &config.brokers, &config.settings, &own)?;
-    let consumer: BaseConsumer<Context> = settings
+    let consumer: BaseConsumer<Context> = config
+        .client()?
         .create_with_context(Context::new(config.what()))
         .map_err(|e| creation(&config.what(), e))?;
     let consumer = Arc::new(consumer);
