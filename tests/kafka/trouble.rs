@@ -1,7 +1,9 @@
 //! Wrong settings, wrong names, nobody there, and things that get lost.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use socket2::{Domain, Socket, Type};
 use tiderace::encode::Encode;
 use tiderace::error::{Error, Kind};
 use tiderace::kafka::config::Settings;
@@ -74,9 +76,10 @@ fn an_unknown_topic_is_named_with_the_ones_like_it() {
 
 #[test]
 fn a_broker_that_is_not_there_is_told_in_bounded_time() {
-    // Nothing listens on a port that was free a moment ago.
-    let free =
-        std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    // A port that is bound but not listened on refuses everybody, and nobody else can take it.
+    let bound = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    bound.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let free = bound.local_addr().unwrap().as_socket().unwrap().to_string();
     let since = Instant::now();
     let mut config = KafkaSourceConfig::new("orders", &free, "t");
     config.start_timeout = Duration::from_secs(2);
