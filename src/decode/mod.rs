@@ -6,6 +6,9 @@ use tiderace_operators::time::EventTime;
 
 use crate::source::{Offset, Partition, Reject};
 
+pub mod json;
+pub mod raw;
+
 /// A message as the transport holds it.
 #[derive(Clone, Copy)]
 pub struct Raw<'a, H: ?Sized = dyn Headers + 'a> {

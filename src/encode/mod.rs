@@ -5,6 +5,8 @@
 
 use crate::source::Reject;
 
+pub mod json;
+
 /// Turns a record into the bytes of one message.
 pub trait Encode: 'static {
     /// What it takes.

@@ -10,6 +10,12 @@ pub mod kafka;
 
 use crate::error::Error;
 
+pub mod file;
+mod lines;
+pub mod log;
+pub mod memory;
+pub mod stdout;
+
 /// What a sink promises about rows that were written once, when the run is repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guarantee {
@@ -97,3 +103,5 @@ pub struct SinkContext {
     /// The number of workers in all processes.
     pub peers: usize,
 }
+
+mod driver;

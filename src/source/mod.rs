@@ -13,6 +13,11 @@ use tiderace_operators::time::EventTime;
 
 use crate::error::Error;
 
+pub mod channel;
+pub mod file;
+pub mod generate;
+pub mod iter;
+
 /// The number of a partition within its source. Partitions are judged for lateness one by one.
 pub type Partition = u32;
 
@@ -40,6 +45,24 @@ pub struct Reject {
     pub message: String,
     /// The record as it came, cut to a bounded size.
     pub payload: Vec<u8>,
+}
+
+impl Reject {
+    /// How much of a payload a reject keeps.
+    pub const PAYLOAD_LIMIT: usize = 4 * 1024;
+    /// How much of a message a reject keeps; a decoder may quote the payload in it.
+    const MESSAGE_LIMIT: usize = 512;
+
+    /// A reject that keeps bounded copies of the message and of the payload.
+    pub fn new(class: &'static str, message: impl Into<String>, payload: &[u8]) -> Self {
+        let mut message = message.into();
+        if message.len() > Self::MESSAGE_LIMIT {
+            message.truncate(message.floor_char_boundary(Self::MESSAGE_LIMIT));
+            message.push('…');
+        }
+        let payload = payload[..payload.len().min(Self::PAYLOAD_LIMIT)].to_vec();
+        Reject { class: class.into(), message, payload }
+    }
 }
 
 /// What one call of [`Source::consume`] found out beside the records themselves.
@@ -136,6 +159,16 @@ impl<D> Batch<D> {
         self.events.push((self.messages.len(), partition, event));
     }
 
+    /// The records so far, in order.
+    pub fn messages(&self) -> &[Message<D>] {
+        &self.messages
+    }
+
+    /// What was told of partitions, each with the number of records before it.
+    pub fn events(&self) -> &[(usize, Partition, PartitionEvent)] {
+        &self.events
+    }
+
     /// How many records it holds.
     pub fn len(&self) -> usize {
         self.messages.len()
@@ -183,3 +216,11 @@ impl Waker {
         (self.0)();
     }
 }
+
+mod driver;
+mod instance;
+mod times;
+
+pub use driver::SourceStream;
+pub use instance::{Rejected, SourceOptions};
+pub use times::{IntoTime, NoTime, OnMissing, Times, event_time};

@@ -108,7 +108,7 @@ impl Reading {
                 let text = format!("{}: {}", config.what(), message.error_text());
                 tracing::warn!("{text}");
                 counters.partition_errors += 1;
-                return Ok(());
+                return Ok::<(), Error>(());
             };
             reader.muted = false;
             match message.error() {

@@ -1,0 +1,248 @@
+//! A keyed tumbling window beside a bare loop that does the same work, in the same run.
+//!
+//! Events are made on the fly: 100,000 of them per second of event time, each up to two seconds out
+//! of order, over 1,000 or 1,000,000 keys. Both sides make the events, group them by key in windows
+//! of ten seconds, and keep count, sum and maximum. The number of results, the number of events in
+//! them and the sums must agree, or the benchmark fails.
+//!
+//! `cargo bench --bench window [-- EVENTS]`. Times are the best of several interleaved runs; CPU is
+//! the whole process's, per event.
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use hashbrown::HashMap;
+use tiderace::prelude::*;
+use tiderace_operators::events::{Clock, SourceMarks};
+use tiderace_operators::time::{Span, Timed};
+use tiderace_operators::watermark::{Mark, SourceId, Standing};
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::Scope;
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::operators::probe;
+use timely::dataflow::operators::vec::Broadcast;
+
+const BOUND: i64 = 2_000_000;
+const WINDOW: i64 = 10_000_000;
+const RUNS: usize = 5;
+/// Rows of one worker in one tick: what 20 ms bring at ten million a second.
+const TICK_ROWS: u64 = 200_000;
+/// Rows handed over in one activation.
+const BATCH: u64 = 8_192;
+
+type Event = (u64, f64);
+
+/// What both sides must agree on: results, events in them, the sum, the sum of maxima.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Totals {
+    results: u64,
+    events: u64,
+    sum: f64,
+    maxima: f64,
+}
+
+impl Totals {
+    fn add(&mut self, events: u64, sum: f64, max: f64) {
+        self.results += 1;
+        self.events += events;
+        self.sum += sum;
+        self.maxima += max;
+    }
+
+    fn agrees(&self, other: &Totals) -> bool {
+        let close = |a: f64, b: f64| (a - b).abs() <= 1e-9 * a.abs().max(1.0);
+        (self.results, self.events) == (other.results, other.events)
+            && close(self.sum, other.sum)
+            && close(self.maxima, other.maxima)
+    }
+}
+
+fn mix(mut z: u64) -> u64 {
+    z = z.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[inline]
+fn event(i: u64, keys: u64) -> (i64, Event) {
+    let r = mix(i);
+    let behind = (mix(r) % BOUND as u64) as i64;
+    let time = 1_700_000_000_000_000 + i as i64 * 10 + BOUND - behind;
+    (time, (r % keys, (r >> 11) as f64 * (1000.0 / (1u64 << 53) as f64)))
+}
+
+/// A hash map per window and nothing else.
+fn bare(events: u64, keys: u64) -> Totals {
+    let mut open: BTreeMap<i64, HashMap<u64, (u64, f64, f64)>> = BTreeMap::new();
+    let mut totals = Totals::default();
+    let mut newest = i64::MIN;
+    let mut fire = |keys: HashMap<u64, (u64, f64, f64)>| {
+        keys.into_iter().for_each(|(_, (n, sum, max))| totals.add(n, sum, max));
+    };
+    for i in 0..events {
+        let (time, (key, value)) = event(i, keys);
+        let window = time.div_euclid(WINDOW);
+        let (n, sum, max) = open.entry(window).or_default().entry(key).or_default();
+        (*n, *sum, *max) = (*n + 1, *sum + value, max.max(value));
+        if time > newest {
+            newest = time;
+            while open.first_key_value().is_some_and(|(&w, _)| (w + 1) * WINDOW <= newest - BOUND) {
+                fire(open.pop_first().expect("looked at above").1);
+            }
+        }
+    }
+    open.into_values().for_each(&mut fire);
+    totals
+}
+
+/// A source that makes every `peers`-th event, with the marks of a bounded policy.
+fn source<'scope>(
+    scope: Scope<'scope, u64>,
+    events: u64,
+    keys: u64,
+    done: probe::Handle<u64>,
+) -> Events<'scope, u64, Event> {
+    let (index, peers) = (scope.index() as u64, scope.peers() as u64);
+    let mut builder = OperatorBuilder::new("Events".to_owned(), scope);
+    let info = builder.operator_info();
+    let activator = scope.activator_for(info.address);
+    let (rows, row_stream) = builder.new_output::<Vec<Timed<Event>>>();
+    let (marks, mark_stream) = builder.new_output::<Vec<Mark>>();
+    let mut rows = OutputBuilder::<_, CapacityContainerBuilder<_>>::from(rows);
+    let mut marks = OutputBuilder::<_, CapacityContainerBuilder<_>>::from(marks);
+    let id = SourceId(0);
+    let probe = done.clone();
+    builder.build(move |caps| {
+        let mut caps = Some(caps);
+        let (mut next, mut in_tick, mut newest) = (index, 0, i64::MIN);
+        move |_| {
+            let Some(held) = caps.as_mut() else { return };
+            let tick = *held[0].time();
+            if tick >= 2 && probe.less_than(&(tick - 1)) {
+                activator.activate_after(Duration::from_micros(100));
+                return;
+            }
+            {
+                let mut output = rows.activate();
+                let mut session = output.session(&held[0]);
+                let until = events.min(next + BATCH * peers);
+                while next < until {
+                    let (time, data) = event(next, keys);
+                    let frontier = newest.saturating_sub(BOUND);
+                    newest = newest.max(time);
+                    let time = EventTime::from_micros(time);
+                    let behind = time.behind(EventTime::from_micros(frontier));
+                    session.give(Timed { time, behind, data });
+                    next += peers;
+                    in_tick += 1;
+                }
+            }
+            let ended = next >= events;
+            if ended || in_tick >= TICK_ROWS {
+                let (standing, frontier) = match ended {
+                    true => (Standing::Finished, EventTime::MAX),
+                    false => (Standing::Active, EventTime::from_micros(newest - BOUND)),
+                };
+                let (source, worker) = (id, index as u32);
+                let (holder, excluded, made_at) = (None, false, 0);
+                let mark = Mark { source, worker, standing, frontier, holder, excluded, made_at };
+                marks.activate().session(&held[1]).give(mark);
+                held.iter_mut().for_each(|cap| cap.downgrade(&(tick + 1)));
+                in_tick = 0;
+            }
+            if ended { caps = None } else { activator.activate() }
+        }
+    });
+    let source = SourceMarks { id, marks: mark_stream.broadcast(), delay: Span::ZERO, done };
+    Events::from_parts(row_stream, Clock::of_source(source, Observer::default()))
+}
+
+/// The engine's window operator with these aggregates.
+fn engine<A>(events: u64, keys: u64, workers: usize, aggregate: A) -> Totals
+where
+    A: Aggregate<Event, Output = (u64, f64, Option<f64>)> + Send + Sync,
+{
+    let config = match workers {
+        1 => timely::Config::thread(),
+        n => timely::Config::process(n),
+    };
+    let totals = Arc::new(Mutex::new(Totals::default()));
+    let into = totals.clone();
+    let guards = timely::execute(config, move |worker| {
+        let (into, aggregate) = (into.clone(), aggregate.clone());
+        worker.dataflow::<u64, _, _>(|scope| {
+            let done = probe::Handle::new();
+            source(scope, events, keys, done)
+                .key_by(|&(key, _)| key)
+                .window(Tumbling::every(Duration::from_micros(WINDOW as u64)))
+                .aggregate("window", aggregate)
+                .inspect(move |row| {
+                    let (n, sum, max) = row.data.value;
+                    into.lock().expect("no worker panics").add(n, sum, max.unwrap_or(f64::NAN));
+                });
+        });
+    })
+    .expect("timely starts");
+    guards.join().into_iter().for_each(|guard| guard.expect("a worker panicked"));
+    let totals = *totals.lock().expect("no worker panicked");
+    totals
+}
+
+/// User and system time of this process, in nanoseconds.
+fn cpu() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|f| f.parse::<f64>().ok()).unwrap_or(0.0);
+    (ticks(11) + ticks(12)) * 1e7
+}
+
+struct Row {
+    name: &'static str,
+    run: Box<dyn Fn() -> Totals>,
+    wall: f64,
+    cpu: f64,
+}
+
+fn main() {
+    let events = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(8_000_000u64);
+    println!("{events} events, windows of 10 s, count + sum + max, best of {RUNS} runs");
+    for keys in [1_000, 1_000_000] {
+        let fast = (Count, FastSum::of(|row: &Event| row.1), Max::of(|row: &Event| row.1));
+        let exact = (Count, Sum::of(|row: &Event| row.1), Max::of(|row: &Event| row.1));
+        let row = |name, run: Box<dyn Fn() -> Totals>| Row {
+            name,
+            run,
+            wall: f64::INFINITY,
+            cpu: f64::INFINITY,
+        };
+        let (fast2, exact2) = (fast.clone(), exact.clone());
+        let mut rows = [
+            row("bare loop", Box::new(move || bare(events, keys))),
+            row("1 worker", Box::new(move || engine(events, keys, 1, fast.clone()))),
+            row("1 worker, exact sum", Box::new(move || engine(events, keys, 1, exact.clone()))),
+            row("2 workers", Box::new(move || engine(events, keys, 2, fast2.clone()))),
+            row("2 workers, exact sum", Box::new(move || engine(events, keys, 2, exact2.clone()))),
+        ];
+        let wanted = bare(events, keys);
+        for _ in 0..RUNS {
+            for row in &mut rows {
+                let (begun, cpu_before) = (Instant::now(), cpu());
+                let totals = black_box((row.run)());
+                row.wall = row.wall.min(begun.elapsed().as_secs_f64());
+                row.cpu = row.cpu.min(cpu() - cpu_before);
+                assert!(totals.agrees(&wanted), "{}: {totals:?}, wanted {wanted:?}", row.name);
+            }
+        }
+        println!("\n{keys} keys, {} results", wanted.results);
+        println!("{:<24}{:>12}{:>16}{:>22}", "", "M events/s", "CPU ns/event", "time / bare loop");
+        let floor = rows[0].wall;
+        for Row { name, wall, cpu, .. } in &rows {
+            let (rate, cpu) = (events as f64 / wall / 1e6, cpu / events as f64);
+            println!("{name:<24}{rate:>12.1}{cpu:>16.1}{:>22.2}", wall / floor);
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Aggregates: what is kept of the rows of a window, and what is made of it.
+//!
+//! An [`Aggregate`] holds a small state per key and window. Rows are added one by one, states are
+//! merged (slices of sliding windows, partial results of other workers, sessions that grow
+//! together), and the result is made from the state. All aggregates here give **the same result
+//! for every order of rows and every way of splitting and merging**, floats included, but for those
+//! with *fast* in their name.
+//!
+//! A tuple of aggregates is an aggregate:
+//!
+//! ```
+//! use tiderace_operators::aggregate::{Aggregate, Count, Max, Mean};
+//!
+//! struct Reading { celsius: f64 }
+//!
+//! let summary = (
+//!     Count,
+//!     Mean::of(|r: &Reading| r.celsius),
+//!     Max::of(|r: &Reading| r.celsius),
+//! );
+//! let mut state = summary.create();
+//! for celsius in [19.5, 20.0, 23.5] {
+//!     summary.add(&mut state, &Reading { celsius });
+//! }
+//! assert_eq!(summary.finish(&state), (3, 21.0, Some(23.5)));
+//! ```
+//!
+//! Where the type of the rows is known from elsewhere, [`Of`] saves writing it again.
+
+mod count;
+mod exact;
+mod extreme;
+mod fast;
+mod of;
+mod spread;
+mod sum;
+mod tuple;
+
+pub use count::{Count, CountIf};
+pub use exact::ExactSum;
+pub use extreme::{Max, Min, Ranked};
+pub use fast::{FastMean, FastSum};
+pub use of::Of;
+pub use spread::{StdPop, StdSample, VarPop, VarSample};
+pub use sum::{Mean, Number, Sum};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// A summary of rows of type `D`.
+///
+/// Laws: merging with a fresh state changes nothing, and the result must not depend on how the
+/// rows are split into states that are merged, in any order.
+///
+/// ```
+/// use tiderace_operators::aggregate::Aggregate;
+///
+/// /// How many bytes the longest line has, and how many lines there are.
+/// #[derive(Clone)]
+/// struct Lines;
+///
+/// impl Aggregate<String> for Lines {
+///     type State = (u64, u64);
+///     type Output = String;
+///
+///     fn create(&self) -> (u64, u64) { (0, 0) }
+///     fn add(&self, state: &mut (u64, u64), line: &String) {
+///         *state = (state.0.max(line.len() as u64), state.1 + 1);
+///     }
+///     fn merge(&self, state: &mut (u64, u64), other: &(u64, u64)) {
+///         *state = (state.0.max(other.0), state.1 + other.1);
+///     }
+///     fn finish(&self, state: &(u64, u64)) -> String {
+///         format!("{} lines of up to {} bytes", state.1, state.0)
+///     }
+/// }
+///
+/// let (mut a, mut b) = (Lines.create(), Lines.create());
+/// Lines.add(&mut a, &"one".to_string());
+/// Lines.add(&mut b, &"three".to_string());
+/// Lines.merge(&mut a, &b);
+/// assert_eq!(Lines.finish(&a), "2 lines of up to 5 bytes");
+/// ```
+pub trait Aggregate<D>: Clone + 'static {
+    /// What is kept per key and window. It goes into checkpoints and between workers.
+    type State: Clone + Serialize + DeserializeOwned + Send + 'static;
+    /// The result.
+    type Output: Clone + 'static;
+
+    /// The state of no rows.
+    fn create(&self) -> Self::State;
+    /// Takes one row in.
+    fn add(&self, state: &mut Self::State, row: &D);
+    /// Takes in all rows of another state.
+    fn merge(&self, state: &mut Self::State, other: &Self::State);
+    /// The result of the rows so far; more may follow.
+    fn finish(&self, state: &Self::State) -> Self::Output;
+}
+
+#[cfg(test)]
+mod tests;

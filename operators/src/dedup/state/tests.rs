@@ -1,0 +1,213 @@
+//! Deduplication against a model that keeps everything for ever and looks at all of it.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::key::StableHash;
+
+const BOUND: i64 = 40;
+
+/// What happened to a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Judged(Verdict),
+    Late,
+}
+
+/// A partition's frontier: the greatest time so far less the bound.
+fn frontier_after(frontier: i64, time: i64) -> i64 {
+    frontier.max(time.saturating_sub(BOUND))
+}
+
+/// Feeds rows of one partition, cut into ticks before the given rows, as the operator does.
+fn run(horizon: Horizon, rows: &[(u8, i64)], cuts: &BTreeSet<usize>, fuel: usize) -> Vec<Fate> {
+    let mut state = DedupState::new(horizon);
+    let (mut frontier, mut operator) = (i64::MIN, i64::MIN);
+    let mut fates = Vec::new();
+    for (i, &(key, time)) in rows.iter().enumerate() {
+        if cuts.contains(&i) {
+            operator = frontier;
+            state.expire(EventTime::from_micros(operator), fuel);
+        }
+        let at = EventTime::from_micros(time);
+        let fate = if horizon.is_late(at, EventTime::from_micros(frontier.max(operator))) {
+            Fate::Late
+        } else {
+            Fate::Judged(state.insert(key.stable_hash(), &key, at))
+        };
+        fates.push(fate);
+        frontier = frontier_after(frontier, time);
+        assert_eq!(state.len(), state.kept().count());
+    }
+    assert!(state.expire(EventTime::MAX, usize::MAX) && state.is_empty());
+    fates
+}
+
+fn model(ttl: i64, lateness: i64, rows: &[(u8, i64)]) -> Vec<Fate> {
+    let mut kept: Vec<(u8, i128)> = Vec::new();
+    let mut frontier = i64::MIN;
+    let mut fates = Vec::new();
+    for &(key, time) in rows {
+        let at = i128::from(time);
+        fates.push(if at < i128::from(frontier) - i128::from(lateness) {
+            Fate::Late
+        } else if kept.iter().any(|&(k, t)| k == key && (at - t).abs() < i128::from(ttl)) {
+            Fate::Judged(Verdict::Duplicate)
+        } else {
+            kept.push((key, at));
+            Fate::Judged(Verdict::First)
+        });
+        frontier = frontier_after(frontier, time);
+    }
+    fates
+}
+
+/// Rows around a point of time, at distances where one microsecond decides.
+fn rows(ttl: i64, lateness: i64) -> impl Strategy<Value = Vec<(u8, i64)>> {
+    let edge =
+        prop::sample::select(vec![0, ttl, 2 * ttl, 3 * ttl, lateness, ttl + lateness, BOUND]);
+    let distance = (edge, -1..=1_i64, 0..2_i64).prop_map(|(edge, off, k)| edge + off + k * 7);
+    let start =
+        prop::sample::select(vec![0, -1, -1_000_003, 1_700_000_000_000_000, i64::MIN, i64::MAX]);
+    let row = (0..4_u8, distance, prop::bool::weighted(0.8));
+    (start, prop::collection::vec(row, 1..60)).prop_map(|(start, steps)| {
+        let mut now: i64 = start;
+        let towards_the_middle = if start == i64::MAX { -1 } else { 1 };
+        let row = |(key, distance, stay): (u8, i64, bool)| {
+            let time = now.saturating_add(distance * towards_the_middle);
+            if !stay {
+                now = time;
+            }
+            (key, time)
+        };
+        steps.into_iter().map(row).collect()
+    })
+}
+
+fn case() -> impl Strategy<Value = (i64, i64, Vec<(u8, i64)>)> {
+    let ttl = prop::sample::select(vec![0, 1, 2, 10, 100]);
+    let lateness = prop::sample::select(vec![0, 1, 30, 1_000, 20_000]);
+    (ttl, lateness)
+        .prop_flat_map(|(ttl, lateness)| (Just(ttl), Just(lateness), rows(ttl, lateness)))
+}
+
+fn horizon(ttl: i64, lateness: i64) -> Horizon {
+    Horizon::within(Span::from_micros(ttl)).late_by(Span::from_micros(lateness))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3_000))]
+
+    #[test]
+    fn agrees_with_the_model_for_all_cuts(
+        (ttl, lateness, rows) in case(),
+        cuts in prop::collection::btree_set(0..60_usize, 0..60),
+        fuel in prop::sample::select(vec![0, 1, 3, usize::MAX]),
+    ) {
+        let expected = model(ttl, lateness, &rows);
+        prop_assert_eq!(&run(horizon(ttl, lateness), &rows, &cuts, fuel), &expected);
+        let every_row = (0..rows.len()).collect();
+        prop_assert_eq!(&run(horizon(ttl, lateness), &rows, &every_row, usize::MAX), &expected);
+    }
+
+    /// Copies with one event time: what passes is the same for every order of arrival.
+    #[test]
+    fn redelivery_does_not_depend_on_arrival(
+        times in prop::collection::vec(-500..500_i64, 1..20),
+        copies in prop::collection::vec(any::<prop::sample::Index>(), 1..60),
+        seed in any::<u64>(),
+    ) {
+        let mut rows: Vec<(u8, i64)> = copies
+            .iter()
+            .map(|copy| copy.index(times.len()))
+            .map(|key| (key as u8, times[key]))
+            .collect();
+        let passed = |rows: &[(u8, i64)], cuts: &BTreeSet<usize>| {
+            let fates = run(horizon(50, 2_000), rows, cuts, usize::MAX);
+            let first = |fate: &Fate| *fate == Fate::Judged(Verdict::First);
+            let mut passed: Vec<(u8, i64)> =
+                rows.iter().zip(fates).filter(|(_, fate)| first(fate)).map(|(row, _)| *row).collect();
+            passed.sort_unstable();
+            passed
+        };
+        let one = passed(&rows, &BTreeSet::new());
+        rows.sort_by_key(|row| (row.0 as u64 ^ seed).wrapping_mul(row.1 as u64 | 1));
+        let other = passed(&rows, &(0..rows.len()).step_by(3).collect());
+        prop_assert_eq!(&one, &other);
+        let distinct: BTreeSet<(u8, i64)> = rows.into_iter().collect();
+        prop_assert_eq!(one, distinct.into_iter().collect::<Vec<_>>());
+    }
+}
+
+fn offer(state: &mut DedupState<u64>, key: u64, time: i64) -> Verdict {
+    state.insert(key.stable_hash(), &key, EventTime::from_micros(time))
+}
+
+#[test]
+fn the_edge_is_at_ttl() {
+    for start in [0, -7, i64::MIN + 100, i64::MAX - 300] {
+        let mut state = DedupState::new(horizon(100, 0));
+        assert_eq!(offer(&mut state, 1, start), Verdict::First);
+        assert_eq!(offer(&mut state, 1, start + 99), Verdict::Duplicate);
+        assert_eq!(offer(&mut state, 1, start + 100), Verdict::First);
+        assert_eq!(offer(&mut state, 2, start + 101), Verdict::First);
+        // Earlier, but arrived later: a duplicate too.
+        assert_eq!(offer(&mut state, 2, start + 2), Verdict::Duplicate);
+        assert_eq!(offer(&mut state, 2, start + 1), Verdict::First);
+    }
+}
+
+#[test]
+fn state_goes_when_its_bucket_is_behind_and_not_before() {
+    // Slots of 100: a key kept at 250 goes with those up to 299, at 299 + 100 + 20.
+    let mut state = DedupState::new(horizon(100, 20));
+    offer(&mut state, 1, 250);
+    offer(&mut state, 1, 450);
+    for (frontier, left) in [(i64::MIN, 2), (250, 2), (418, 2), (419, 1), (618, 1), (619, 0)] {
+        assert!(state.expire(EventTime::from_micros(frontier), usize::MAX));
+        assert_eq!(state.len(), left, "at {frontier}");
+    }
+}
+
+#[test]
+fn keys_that_own_memory_are_dropped_by_fuel() {
+    let mut state = DedupState::new(horizon(100, 0));
+    for i in 0..50 {
+        let key = format!("key {i}");
+        state.insert(key.stable_hash(), &key, EventTime::from_micros(i64::from(i) % 2 * 100));
+    }
+    let mut slices = 0;
+    while !state.expire(EventTime::from_micros(10_000), 7) {
+        slices += 1;
+    }
+    assert!(state.is_empty() && (6..=8).contains(&slices), "{slices} slices");
+}
+
+#[test]
+fn a_restored_state_judges_alike() {
+    let mut state = DedupState::new(horizon(10, 100_000));
+    for i in 0..1_000 {
+        offer(&mut state, i % 7, i64::from(i as i32) * 3);
+    }
+    let mut restored = DedupState::new(state.horizon());
+    for (_, &key, time) in state.kept() {
+        restored.restore(key, time);
+    }
+    assert_eq!((restored.len(), restored.first_bucket()), (state.len(), state.first_bucket()));
+    for i in 0..3_100 {
+        assert_eq!(offer(&mut restored, i % 5, i as i64), offer(&mut state, i % 5, i as i64));
+    }
+}
+
+/// Many kept copies of one key must not make each look-up a walk along all of them.
+#[test]
+fn one_hot_key_with_a_long_lateness_is_no_trap() {
+    let mut state = DedupState::new(horizon(1, 1 << 40));
+    for time in 0..200_000 {
+        assert_eq!(offer(&mut state, 1, time), Verdict::First);
+    }
+    assert_eq!(offer(&mut state, 1, 77_777), Verdict::Duplicate);
+    assert_eq!(state.len(), 200_000);
+}

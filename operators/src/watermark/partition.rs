@@ -1,0 +1,355 @@
+//! The frontiers of the partitions that one source instance reads.
+//!
+//! *Let m be the greatest event time of a partition among the records read from it that may move its
+//! frontier. Then its frontier is m less the bound.* A record is judged against the frontier as it
+//! was just before the record was read, so the verdict is a function of the partition's contents.
+
+use std::collections::BTreeMap;
+
+use super::{Mark, Policy, SourceId, Standing};
+use crate::time::{EventTime, Span};
+
+/// Which records must not move the frontier, because their event time cannot be true.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Guard {
+    /// Records further than this in the future of the wall clock do not move the frontier.
+    pub max_future_skew: Option<Span>,
+    /// Records further than this after the greatest event time of their partition do not move the
+    /// frontier. Depends on the partition's contents alone.
+    pub max_jump: Option<Span>,
+}
+
+/// How a partition stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartitionState {
+    /// Neither a record nor the end of its log has been seen.
+    Unknown,
+    /// It counts for the frontier.
+    Active,
+    /// Silent, and read to the end of its log: it does not hold the frontier.
+    Idle,
+    /// Nothing will ever come from it.
+    Finished,
+}
+
+/// The event time of one partition.
+#[derive(Clone, Debug)]
+pub struct PartitionClock {
+    /// How it stands.
+    pub state: PartitionState,
+    /// Every record still to come, and not late, has at least this event time.
+    pub frontier: EventTime,
+    /// The greatest event time that moved the frontier.
+    pub newest: EventTime,
+}
+
+/// The verdict on one record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Observed {
+    /// How far it is behind its partition's frontier; zero for a record on time.
+    pub behind: Span,
+    /// Its event time is too far ahead to be believed; it did not move the frontier.
+    pub implausible: bool,
+}
+
+/// The partitions of one source instance, and what it last told about them.
+#[derive(Debug)]
+pub struct SourceClock {
+    source: SourceId,
+    worker: u32,
+    policy: Policy,
+    guard: Guard,
+    partitions: BTreeMap<u32, PartitionClock>,
+    /// A partition was left out of the frontier at some time.
+    excluded: bool,
+    /// The last mark that was made.
+    told: Option<Mark>,
+}
+
+impl SourceClock {
+    /// No partitions yet.
+    pub fn new(source: SourceId, worker: usize, policy: Policy, guard: Guard) -> Self {
+        SourceClock {
+            source,
+            worker: u32::try_from(worker).expect("there are at most 4096 workers"),
+            policy,
+            guard,
+            partitions: BTreeMap::new(),
+            excluded: false,
+            told: None,
+        }
+    }
+
+    /// A partition is read by this instance from now on.
+    pub fn assign(&mut self, partition: u32) {
+        let late_comer = self.told.is_some_and(|mark| mark.standing != Standing::Unknown);
+        self.excluded |= late_comer;
+        self.partitions.entry(partition).or_insert(PartitionClock {
+            state: PartitionState::Unknown,
+            frontier: EventTime::MIN,
+            newest: EventTime::MIN,
+        });
+    }
+
+    /// A record of a partition was read. `now` is the wall clock, if there is a guard against the
+    /// future; `announces` says that a punctuated record moves the frontier.
+    #[inline]
+    pub fn observe(
+        &mut self,
+        partition: u32,
+        time: EventTime,
+        announces: bool,
+        now: Option<EventTime>,
+    ) -> Observed {
+        if !self.partitions.contains_key(&partition) {
+            self.assign(partition);
+        }
+        let (policy, guard) = (self.policy, self.guard);
+        let clock = self.partitions.get_mut(&partition).expect("assigned above");
+        observe(clock, policy, guard, time, announces, now)
+    }
+
+    /// Records of one partition in a row: looks the partition up once.
+    pub fn partition(&mut self, partition: u32) -> (&mut PartitionClock, Policy, Guard) {
+        if !self.partitions.contains_key(&partition) {
+            self.assign(partition);
+        }
+        let clock = self.partitions.get_mut(&partition).expect("assigned above");
+        (clock, self.policy, self.guard)
+    }
+
+    /// The log of a partition is read to its end. Returns whether it is silent from the start, so
+    /// that it does not hold the frontier until its first record.
+    pub fn caught_up(&mut self, partition: u32) {
+        if let Some(clock) = self.partitions.get_mut(&partition)
+            && clock.state == PartitionState::Unknown
+        {
+            clock.state = PartitionState::Idle;
+            self.excluded = true;
+        }
+    }
+
+    /// A partition has been silent at the end of its log for long enough.
+    pub fn idle(&mut self, partition: u32) {
+        if let Some(clock) = self.partitions.get_mut(&partition)
+            && clock.state == PartitionState::Active
+        {
+            clock.state = PartitionState::Idle;
+            self.excluded = true;
+        }
+    }
+
+    /// Whether the log of a partition is read to its end is not known any more: an idle partition
+    /// counts again.
+    pub fn unconfirmed(&mut self, partition: u32) {
+        if let Some(clock) = self.partitions.get_mut(&partition)
+            && clock.state == PartitionState::Idle
+        {
+            let heard_of = clock.newest != EventTime::MIN;
+            clock.state = if heard_of { PartitionState::Active } else { PartitionState::Unknown };
+        }
+    }
+
+    /// Nothing will ever come from a partition.
+    pub fn finish(&mut self, partition: u32) {
+        if let Some(clock) = self.partitions.get_mut(&partition) {
+            clock.state = PartitionState::Finished;
+        }
+    }
+
+    /// Nothing will ever come from any partition.
+    pub fn finish_all(&mut self) {
+        for clock in self.partitions.values_mut() {
+            clock.state = PartitionState::Finished;
+        }
+    }
+
+    /// The partitions and how each stands.
+    pub fn partitions(&self) -> impl Iterator<Item = (u32, &PartitionClock)> {
+        self.partitions.iter().map(|(&partition, clock)| (partition, clock))
+    }
+
+    /// How the instance stands as a whole, where its frontier is, and which partition holds it.
+    pub fn standing(&self) -> (Standing, EventTime, Option<u32>) {
+        let mut least: Option<(EventTime, u32)> = None;
+        let mut idle = false;
+        for (&partition, clock) in &self.partitions {
+            match clock.state {
+                PartitionState::Unknown => {
+                    return (Standing::Unknown, EventTime::MIN, Some(partition));
+                }
+                PartitionState::Active => {
+                    let this = (clock.frontier, partition);
+                    least = Some(least.map_or(this, |least| least.min(this)));
+                }
+                PartitionState::Idle => idle = true,
+                PartitionState::Finished => {}
+            }
+        }
+        match least {
+            Some((frontier, partition)) => (Standing::Active, frontier, Some(partition)),
+            None if idle => (Standing::Idle, EventTime::MIN, None),
+            None if self.partitions.is_empty() => (Standing::None, EventTime::MIN, None),
+            None => (Standing::Finished, EventTime::MAX, None),
+        }
+    }
+
+    /// The mark for the end of a tick: `None` if nothing has changed since the last one, unless
+    /// `always` asks for one.
+    pub fn mark(&mut self, made_at: i64, always: bool) -> Option<Mark> {
+        let (standing, frontier, holder) = self.standing();
+        let mark = Mark {
+            source: self.source,
+            worker: self.worker,
+            standing,
+            frontier,
+            holder,
+            excluded: self.excluded,
+            made_at,
+        };
+        let same = self.told.is_some_and(|told| Mark { made_at, ..told } == mark);
+        if same && !always {
+            return None;
+        }
+        self.told = Some(mark);
+        Some(mark)
+    }
+
+    /// The last mark that was made.
+    pub fn told(&self) -> Option<Mark> {
+        self.told
+    }
+}
+
+/// Judges one record of a partition and moves the partition's frontier.
+#[inline]
+pub(crate) fn observe(
+    clock: &mut PartitionClock,
+    policy: Policy,
+    guard: Guard,
+    time: EventTime,
+    announces: bool,
+    now: Option<EventTime>,
+) -> Observed {
+    let behind = time.behind(clock.frontier);
+    clock.state = PartitionState::Active;
+    if time <= clock.newest {
+        return Observed { behind, implausible: false };
+    }
+    let too_far = |limit: Option<Span>, from: EventTime| {
+        limit.is_some_and(|span| from != EventTime::MIN && time > from.plus(span))
+    };
+    let implausible = too_far(guard.max_jump, clock.newest)
+        || now.is_some_and(|now| too_far(guard.max_future_skew, now));
+    if !implausible {
+        match policy {
+            Policy::Bounded(bound) => {
+                clock.newest = time;
+                clock.frontier = clock.frontier.max(time.minus(bound));
+            }
+            Policy::Punctuated if announces => {
+                clock.newest = time;
+                clock.frontier = time;
+            }
+            Policy::Punctuated => {}
+        }
+    }
+    Observed { behind, implausible }
+}
+
+impl PartitionClock {
+    /// Judges one record and moves the frontier; see [`SourceClock::observe`].
+    #[inline]
+    pub fn observe(
+        &mut self,
+        policy: Policy,
+        guard: Guard,
+        time: EventTime,
+        announces: bool,
+        now: Option<EventTime>,
+    ) -> Observed {
+        observe(self, policy, guard, time, announces, now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(micros: i64) -> EventTime {
+        EventTime::from_micros(micros)
+    }
+
+    fn clock(bound: i64, guard: Guard) -> SourceClock {
+        SourceClock::new(SourceId(1), 0, Policy::Bounded(Span::from_micros(bound)), guard)
+    }
+
+    #[test]
+    fn exactly_the_bound_behind_is_on_time() {
+        let mut clock = clock(10, Guard::default());
+        assert_eq!(clock.observe(0, at(100), false, None).behind, Span::ZERO);
+        assert_eq!(clock.observe(0, at(90), false, None).behind, Span::ZERO);
+        assert_eq!(clock.observe(0, at(89), false, None).behind, Span::from_micros(1));
+    }
+
+    #[test]
+    fn partitions_are_judged_alone_and_the_least_holds() {
+        let mut clock = clock(10, Guard::default());
+        clock.observe(0, at(3_600_000_000), false, None);
+        assert_eq!(clock.observe(1, at(100), false, None).behind, Span::ZERO);
+        assert_eq!(clock.observe(1, at(95), false, None).behind, Span::ZERO);
+        assert_eq!(clock.standing(), (Standing::Active, at(90), Some(1)));
+    }
+
+    #[test]
+    fn a_future_record_flows_but_does_not_move_the_frontier() {
+        let guard = Guard { max_future_skew: Some(Span::from_micros(50)), max_jump: None };
+        let mut clock = clock(10, guard);
+        let now = Some(at(1_000));
+        clock.observe(0, at(990), false, now);
+        let far = clock.observe(0, at(1_051), false, now);
+        assert!(far.implausible && far.behind.is_zero());
+        assert_eq!(clock.standing().1, at(980));
+        assert!(!clock.observe(0, at(1_050), false, now).implausible);
+        assert_eq!(clock.standing().1, at(1_040));
+    }
+
+    #[test]
+    fn a_jump_is_judged_by_content_alone() {
+        let guard = Guard { max_future_skew: None, max_jump: Some(Span::from_micros(100)) };
+        let mut clock = clock(0, guard);
+        assert!(!clock.observe(0, at(5_000_000), false, None).implausible, "the first is free");
+        assert!(clock.observe(0, at(5_000_101), false, None).implausible);
+        assert!(!clock.observe(0, at(5_000_100), false, None).implausible);
+    }
+
+    #[test]
+    fn an_unknown_partition_holds_and_an_empty_one_does_not() {
+        let mut clock = clock(0, Guard::default());
+        assert_eq!(clock.standing().0, Standing::None);
+        clock.assign(0);
+        clock.assign(1);
+        clock.observe(0, at(5), false, None);
+        assert_eq!(clock.standing().0, Standing::Unknown);
+        clock.caught_up(1);
+        assert_eq!(clock.standing(), (Standing::Active, at(5), Some(0)));
+        clock.idle(0);
+        assert_eq!(clock.standing().0, Standing::Idle);
+        clock.observe(0, at(6), false, None);
+        assert_eq!(clock.standing(), (Standing::Active, at(6), Some(0)));
+        clock.finish_all();
+        assert_eq!(clock.standing().0, Standing::Finished);
+        assert!(clock.mark(0, false).expect("first").excluded);
+        assert_eq!(clock.mark(1, false), None, "nothing has changed");
+    }
+
+    #[test]
+    fn punctuated_records_move_the_frontier_only_when_they_say_so() {
+        let mut clock = SourceClock::new(SourceId(1), 0, Policy::Punctuated, Guard::default());
+        clock.observe(0, at(50), false, None);
+        assert_eq!(clock.standing().1, EventTime::MIN);
+        clock.observe(0, at(40), true, None);
+        assert_eq!(clock.standing().1, at(40));
+        assert_eq!(clock.observe(0, at(39), false, None).behind, Span::from_micros(1));
+    }
+}

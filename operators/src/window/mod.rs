@@ -1,0 +1,170 @@
+//! Windows: records of a key, grouped by stretches of event time.
+//!
+//! *A result (k, w, a) is sent in tick e iff f(e−1) < end(w) + lateness ≤ f(e) and a is the
+//! aggregate of every accepted record of key k with an event time in w.* A record is refused, and
+//! goes to the late stream, iff the frontier of its own partition had passed `end(w) + lateness`
+//! when it was read. Results carry the window's last instant as their event time, so that windows
+//! can follow windows and lose nothing.
+//!
+//! ```text
+//!  event time ──▶   0        10 s       20 s       30 s
+//!                   ├── w0 ──┤── w1 ────┤── w2 ────┤
+//!  records            a  b     a  a  b     b
+//!  frontier                         ▲ f = 20 s: w0 and w1 are complete
+//! ```
+//!
+//! ```
+//! use std::sync::{Arc, Mutex};
+//! use tiderace_operators::prelude::*;
+//!
+//! let results = Arc::new(Mutex::new(Vec::new()));
+//! let (into, late) = (results.clone(), Arc::new(Mutex::new(0)));
+//! let late_in = late.clone();
+//! timely::execute_directly(move |worker| {
+//!     let observer = Observer::default();
+//!     let mut input = worker.dataflow::<u64, _, _>(|scope| {
+//!         let policy = Policy::bounded(secs(2));
+//!         let (input, readings) = EventInput::<(u32, i64)>::new(scope, 0, policy, &observer);
+//!         let per_ten_seconds = readings
+//!             .key_by(|&(sensor, _)| sensor)
+//!             .window(Tumbling::every(secs(10)))
+//!             .aggregate("per_ten_seconds", (Count, Max::of(|r: &(u32, i64)| r.1)));
+//!         per_ten_seconds.inspect(move |row| {
+//!             let r = &row.data;
+//!             let start = r.window.start.millis() / 1000;
+//!             into.lock().unwrap().push((r.key, start, r.value));
+//!         });
+//!         per_ten_seconds.late().inspect(move |_| *late_in.lock().unwrap() += 1);
+//!         input
+//!     });
+//!     input.send(0, EventTime::from_secs(1), (7, 20));
+//!     input.send(0, EventTime::from_secs(11), (7, 30));
+//!     input.send(0, EventTime::from_secs(9), (7, 25)); // two seconds behind: waited for
+//!     input.end_tick();
+//!     input.send(0, EventTime::from_secs(13), (7, 31)); // f = 11 s: the first window is complete
+//!     input.end_tick();
+//!     input.send(0, EventTime::from_secs(8), (7, 99)); // late
+//!     input.finish(); // the second window is complete
+//! });
+//! let mut results = results.lock().unwrap().clone();
+//! results.sort();
+//! assert_eq!(results, [(7, 0, (2, Some(25))), (7, 10, (2, Some(31)))]);
+//! assert_eq!(*late.lock().unwrap(), 1);
+//! ```
+
+mod state;
+mod tumbling;
+
+pub use state::Windows;
+pub use tumbling::{Tumbling, Window};
+
+use std::ops::Deref;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use timely::ExchangeData;
+use timely::dataflow::channels::pact::Exchange;
+
+use crate::aggregate::Aggregate;
+use crate::events::{Data, Events, Tick};
+use crate::key::{Key, route};
+use crate::keyed::Keyed;
+use crate::tick::tick_operator;
+use crate::time::{Span, Timed};
+
+/// What a window has to say about a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct WindowResult<K, V> {
+    /// The key.
+    pub key: K,
+    /// The window.
+    pub window: Window,
+    /// The aggregate of the key's records in the window.
+    pub value: V,
+}
+
+/// A keyed stream cut into windows, to be aggregated.
+pub struct Windowed<'scope, T: Tick, D: Data, F> {
+    keyed: Keyed<'scope, T, D, F>,
+    by: Tumbling,
+    lateness: Span,
+}
+
+/// The results of an operator, and the rows it refused as late.
+///
+/// It stands for the stream of results wherever one is asked for.
+pub struct WithLate<'scope, T: Tick, R: 'static, D: 'static> {
+    results: Events<'scope, T, R>,
+    late: Events<'scope, T, D>,
+}
+
+impl<'scope, T: Tick, R: Data, D: Data> WithLate<'scope, T, R, D> {
+    /// Results and late rows.
+    pub fn new(results: Events<'scope, T, R>, late: Events<'scope, T, D>) -> Self {
+        WithLate { results, late }
+    }
+
+    /// The results.
+    pub fn results(&self) -> Events<'scope, T, R> {
+        self.results.clone()
+    }
+
+    /// The rows that were refused, as they came; `behind` says how far each was behind.
+    pub fn late(&self) -> Events<'scope, T, D> {
+        self.late.clone()
+    }
+}
+
+impl<'scope, T: Tick, R, D> Deref for WithLate<'scope, T, R, D> {
+    type Target = Events<'scope, T, R>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.results
+    }
+}
+
+impl<'scope, T: Tick, D: Data, F> Keyed<'scope, T, D, F> {
+    /// Groups each key's records by windows of event time.
+    pub fn window(self, by: Tumbling) -> Windowed<'scope, T, D, F> {
+        Windowed { keyed: self, by, lateness: Span::ZERO }
+    }
+}
+
+impl<'scope, T: Tick, D: ExchangeData + Data, F> Windowed<'scope, T, D, F> {
+    /// Waits this much longer, in event time, before a window is complete. Records that come in the
+    /// meantime count; results come out this much later.
+    #[must_use]
+    pub fn allow_late(mut self, lateness: Duration) -> Self {
+        self.lateness = lateness.into();
+        self
+    }
+
+    /// One result for each key and window, sent once when the window is complete.
+    ///
+    /// Rows are exchanged so that all of a key meet on one worker. Cost: one hash and one table
+    /// lookup a row; state: one entry per key and open window, gone as whole windows when they fire.
+    pub fn aggregate<K, A>(
+        self,
+        name: &str,
+        aggregate: A,
+    ) -> WithLate<'scope, T, WindowResult<K, A::Output>, D>
+    where
+        K: Key,
+        F: Fn(&D) -> K + Clone + 'static,
+        A: Aggregate<D>,
+        A::Output: Data,
+    {
+        let Keyed { events, key } = self.keyed;
+        let (_, clock) = events.parts();
+        let lateness = self.lateness.max(clock.late());
+        let counters = clock.observer().register(name, "window", events.scope().index());
+        let by_key = key.clone();
+        let pact = Exchange::new(move |row: &Timed<D>| route(by_key(&row.data).stable_hash()));
+        let state = Windows::new(self.by, lateness, key, aggregate, counters.clone());
+        let (results, late) = tick_operator(name, &events, pact, state, counters);
+        WithLate::new(
+            Events::from_parts(results, clock.clone().delayed(lateness).with_late(Span::ZERO)),
+            Events::from_parts(late, clock),
+        )
+    }
+}

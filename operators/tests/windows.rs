@@ -1,0 +1,171 @@
+//! Tumbling windows against a slow, obvious model: judge every record against its own partition,
+//! group what is accepted, and summarise each group.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use common::{Feed, Row, feeds, judged, run, sorted};
+use proptest::prelude::*;
+use tiderace_operators::prelude::*;
+
+type Summary = (u8, i64, i64, (u64, i128, f64, Option<i32>, Option<i32>));
+
+fn bits(row: &Summary) -> (u8, i64, i64, u64, i128, u64, Option<i32>, Option<i32>) {
+    let (key, start, end, (n, sum, mean, min, max)) = *row;
+    (key, start, end, n, sum, mean.to_bits(), min, max)
+}
+
+fn model(feed: &Feed, size: i64, offset: i64, lateness: i64) -> (Vec<Summary>, Vec<Row>) {
+    let mut groups: BTreeMap<(i64, u8), Vec<i32>> = BTreeMap::new();
+    let mut late = Vec::new();
+    for (row, frontier) in judged(feed) {
+        let mut start = offset;
+        while start > row.time {
+            start -= size;
+        }
+        while start + size <= row.time {
+            start += size;
+        }
+        if frontier >= start + size + lateness {
+            late.push(row);
+        } else {
+            groups.entry((start, row.key)).or_default().push(row.value);
+        }
+    }
+    let summaries = groups.into_iter().map(|((start, key), values)| {
+        let sum: i64 = values.iter().map(|&v| i64::from(v)).sum();
+        let mean = sum as f64 / values.len() as f64;
+        let (min, max) = (values.iter().min().copied(), values.iter().max().copied());
+        (key, start, start + size, (values.len() as u64, i128::from(sum), mean, min, max))
+    });
+    (summaries.collect(), late)
+}
+
+fn check(feed: &Feed, workers: usize, size: i64, offset: i64, lateness: i64) {
+    let by = Tumbling::every(Duration::from_micros(size as u64)).offset_micros(offset);
+    let late_by = Duration::from_micros(lateness as u64);
+    enum Out {
+        Result(Summary),
+        Late(Row),
+    }
+    let (out, observer) = run(feed, workers, move |events, sink| {
+        let summary = (
+            Count,
+            Sum::of(|row: &Row| i64::from(row.value)),
+            Mean::of(|row: &Row| f64::from(row.value)),
+            Min::of(|row: &Row| row.value),
+            Max::of(|row: &Row| row.value),
+        );
+        let windows = events.key_by(|row| row.key).window(by).allow_late(late_by);
+        let windows = windows.aggregate("windows", summary);
+        let results = sink.clone();
+        windows.inspect(move |row| {
+            let WindowResult { key, window, value } = row.data;
+            assert_eq!(row.time, window.last());
+            assert!(row.behind == tiderace_operators::time::Span::ZERO);
+            let (start, end) = (window.start.micros(), window.end.micros());
+            results.lock().unwrap().push(Out::Result((key, start, end, value)));
+        });
+        windows.late().inspect(move |row| sink.lock().unwrap().push(Out::Late(row.data)));
+    });
+    let (mut results, mut late) = (Vec::new(), Vec::new());
+    for out in out {
+        match out {
+            Out::Result(row) => results.push(bits(&row)),
+            Out::Late(row) => late.push(row),
+        }
+    }
+    let (wanted, wanted_late) = model(feed, size, offset, lateness);
+    assert_eq!(sorted(results), sorted(wanted.iter().map(bits).collect()));
+    assert_eq!(sorted(late.clone()), sorted(wanted_late));
+    let counts = observer.counts("windows");
+    assert!(counts.balanced(), "{counts:?}");
+    assert_eq!(counts.input, feed.rows.len() as u64);
+    assert_eq!((counts.late, counts.held, counts.open), (late.len() as u64, 0, 0));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(120))]
+
+    #[test]
+    fn agree_with_the_model(
+        feed in feeds(),
+        workers in prop::sample::select(vec![1usize, 2, 5]),
+        size in 1i64..60,
+        offset in -70i64..70,
+        lateness in prop_oneof![Just(0i64), 0i64..50],
+    ) {
+        check(&feed, workers, size, offset, lateness);
+    }
+
+    /// Where ticks end, and on which worker a partition is read, changes no final result.
+    #[test]
+    fn cuts_and_workers_change_nothing(feed in feeds(), size in 1i64..60, lateness in 0i64..20) {
+        for workers in [1, 2, 5] {
+            check(&feed, workers, size, 3, lateness);
+            let mut coarse = feed.clone();
+            coarse.rows.iter_mut().for_each(|(_, cut)| *cut = false);
+            check(&coarse, workers, size, 3, lateness);
+            let mut fine = feed.clone();
+            fine.rows.iter_mut().for_each(|(_, cut)| *cut = true);
+            check(&fine, workers, size, 3, lateness);
+        }
+    }
+}
+
+fn row(partition: u32, time: i64) -> (Row, bool) {
+    (Row { partition, time, key: 0, value: 1 }, true)
+}
+
+#[test]
+fn two_partitions_an_hour_apart_lose_nothing() {
+    let hour = 3_600_000_000;
+    let mut rows = Vec::new();
+    for i in 0..500 {
+        rows.push(row(0, i * 10));
+        rows.push(row(1, i * 10 + hour));
+    }
+    let feed = Feed { partitions: 2, bound: 5, rows };
+    for workers in [1, 2, 5] {
+        check(&feed, workers, 100, 0, 0);
+    }
+    assert!(model(&feed, 100, 0, 0).1.is_empty(), "nothing is late");
+}
+
+/// On-time firing when f ≥ end, state dropped when f ≥ end + lateness: one unit either way.
+#[test]
+fn the_edges_of_a_window() {
+    for (lateness, late_at) in [(0, 100), (7, 107)] {
+        for newest in late_at - 1..=late_at + 1 {
+            let rows = vec![row(0, 50), row(0, newest), row(0, 99)];
+            let feed = Feed { partitions: 1, bound: 0, rows };
+            let late = model(&feed, 100, 0, lateness).1.len();
+            assert_eq!(late, usize::from(newest >= late_at), "newest {newest}");
+            check(&feed, 1, 100, 0, lateness);
+        }
+    }
+}
+
+/// Windows on the results of windows lose nothing, whatever the lateness of the first.
+#[test]
+fn windows_follow_windows() {
+    let rows = (0..400).map(|i| row(i as u32 % 2, i * 7 - 900)).collect();
+    let feed = Feed { partitions: 2, bound: 30, rows };
+    for (workers, lateness) in [(1, 0), (2, 40), (5, 13)] {
+        let (counts, observer) = run(&feed, workers, move |events, sink| {
+            let of = |micros| Tumbling::every(Duration::from_micros(micros));
+            let small = events.key_by(|row| row.key).window(of(20));
+            let small = small
+                .allow_late(Duration::from_micros(lateness))
+                .aggregate("small", Count)
+                .results();
+            let large = small.key_by(|row| row.key).window(of(100));
+            let large = large.aggregate("large", Sum::of(|row: &WindowResult<u8, u64>| row.value));
+            large.inspect(move |row| sink.lock().unwrap().push(row.data.value));
+        });
+        assert_eq!(counts.iter().sum::<i128>(), 400);
+        assert_eq!(observer.counts("large").late, 0);
+    }
+}

@@ -1,0 +1,10 @@
+//! Seeing inside a running job: what it tells about itself, and its log.
+
+mod board;
+pub mod log;
+mod status;
+mod why;
+
+pub use board::{Board, PartitionReport, SourceReport};
+pub use status::{Ledger, OperatorStatus, ProcessStatus, Status};
+pub use why::{instant, why};
