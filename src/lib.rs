@@ -3,6 +3,8 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod decode;
+#[cfg(feature = "kafka")]
+pub mod demo;
 pub mod encode;
 pub mod error;
 pub mod flow;

@@ -5,6 +5,7 @@
 //! with 2.
 
 pub mod check;
+pub mod demo;
 pub mod run;
 pub mod why;
 
@@ -28,6 +29,8 @@ struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 enum Verb {
+    #[command(disable_help_flag = true)]
+    Demo(demo::DemoArgs),
     Run(run::RunArgs),
     Check(check::CheckArgs),
     Why(why::WhyArgs),
@@ -45,6 +48,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> i32 {
         Err(error) => return said(&error),
     };
     let done = match verb {
+        Verb::Demo(args) => demo::run(args),
         Verb::Run(args) => {
             let given = run::Given::of(matches.subcommand().map(|(_, flags)| flags));
             run::run(args, given, begun)

@@ -7,17 +7,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tiderace_operators::time::EventTime;
 
 use super::build::{Setup, Streams};
-use crate::config::pipeline::OnMissing as Missing;
 use crate::config::plan::{Component, Door, EventTimes, Generate, Source, SourceConnector};
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::flow::Flow;
 use crate::record::json::JsonDecoder;
-use crate::record::time::TimeField;
-use crate::record::{Row, Schema, Value};
+use crate::record::{Row, Schema, Value, reject_row};
 use crate::source::file::FileSource;
 use crate::source::generate::{Generator, SensorEvent, Sensors};
 use crate::source::{
-    Batch, Message, NoTime, Offset, OnMissing, Partition, Poll, Rejected, Replay, SourceContext,
+    Batch, Message, NoTime, Offset, Partition, Poll, Rejected, Replay, SourceContext,
     SourceOptions, SourceStream, Times, event_time,
 };
 
@@ -36,13 +34,13 @@ pub(super) fn build<'scope>(
     let times = times(source.time.as_ref(), setup);
     let name = &source.name;
     let stream: SourceStream<'scope, Row> = match &source.connector {
-        SourceConnector::File(file) if file.follow => {
-            let text = format!("source `{name}`: `follow` is not possible in this version");
-            return Err(Error::new(Kind::Config, text).hint("leave it out: files end at their end"));
-        }
         SourceConnector::File(file) => {
             let decoder = JsonDecoder::new(source.schema.clone(), source.keep_raw);
-            let files = FileSource::new(name.as_str(), file.paths.clone(), move || decoder.clone());
+            let paths = file.paths.clone();
+            let mut files = FileSource::new(name.as_str(), paths, move || decoder.clone());
+            if file.follow {
+                files = files.follow();
+            }
             flow.source_with(name, options, |context| files.build(context), times)
         }
         SourceConnector::Generate(generate) => {
@@ -59,29 +57,24 @@ pub(super) fn build<'scope>(
         #[cfg(not(feature = "kafka"))]
         SourceConnector::Kafka(_) => {
             let text = format!("source `{name}`: this program was built without Kafka");
-            return Err(Error::new(Kind::Config, text));
+            return Err(Error::new(crate::error::Kind::Config, text));
         }
     };
     streams.put(at, Door::Rows, stream.events);
     if streams.wants(at, Door::Rejects) {
-        streams.put(at, Door::Rejects, stream.rejects.map(reject_row));
+        streams.put(at, Door::Rejects, stream.rejects.map(rejected_row));
     }
     Ok(())
 }
 
-/// A record that could not be used, as a row: its class, why, and what it was.
-fn reject_row(rejected: Rejected) -> Row {
-    let Rejected { partition, next, reject, .. } = rejected;
-    // Where the payload is not known the place is the way to the record.
-    let message = match reject.payload.is_empty() {
-        true => format!("{} (partition {partition}, before offset {next})", reject.message),
-        false => reject.message,
-    };
-    Row::new([
-        Value::from(&*reject.class),
-        Value::Text(message.into()),
-        Value::Text(String::from_utf8_lossy(&reject.payload).into()),
-    ])
+/// A record that could not be used, as a row.
+fn rejected_row(rejected: Rejected) -> Row {
+    let Rejected { partition, next, mut reject, .. } = rejected;
+    if reject.payload.is_empty() {
+        // Where the payload is not known the place is the way to the record.
+        reject.message += &format!(" (partition {partition}, before offset {next})");
+    }
+    reject_row(&reject)
 }
 
 /// The event times of a source. Without a field, and then nothing downstream asks for it, a record
@@ -90,7 +83,7 @@ fn times(
     times: Option<&EventTimes>,
     setup: &Setup,
 ) -> Times<Row, impl Fn(&Row) -> Result<EventTime, NoTime> + use<>> {
-    let field = times.map(|t| TimeField::new(t.slot, t.field.clone(), t.unit));
+    let field = times.map(EventTimes::reader);
     let (begun, first_row, seen) = (setup.begun, setup.first_row.clone(), Cell::new(false));
     let of = move |row: &Row| {
         if !seen.replace(true) && !first_row.swap(true, Ordering::Relaxed) {
@@ -98,9 +91,7 @@ fn times(
             tracing::info!(millis, "first row after {millis} ms");
         }
         match &field {
-            Some(field) => {
-                field.read(row).map_err(|no| NoTime { class: no.class, message: no.message })
-            }
+            Some(field) => field.read(row),
             None => Ok(wall()),
         }
     };
@@ -115,11 +106,7 @@ fn times(
         if let Some(skew) = times.max_future_skew {
             built = built.max_future_skew(skew);
         }
-        built = built.on_missing(match times.on_missing {
-            Missing::Reject => OnMissing::Reject,
-            Missing::Ingestion => OnMissing::Ingestion,
-            Missing::Previous => OnMissing::Previous,
-        });
+        built = built.on_missing(times.on_missing);
     }
     built
 }
@@ -158,7 +145,7 @@ fn kafka_config(
 fn sensors(generate: &Generate) -> Sensors {
     let sensors = Sensors::default()
         .seed(generate.seed)
-        .keys(u32::try_from(generate.keys).unwrap_or(u32::MAX))
+        .keys(generate.keys)
         .bound(generate.disorder)
         .late(generate.late_share, LATE_BY)
         .duplicates(generate.duplicate_share)

@@ -7,9 +7,7 @@ use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use super::build::Rows;
-use crate::record::json::JsonEncoder;
-use crate::record::{Expr, Row, Schema, Value};
-use crate::source::Reject;
+use crate::record::{Expr, Row, Schema, Value, reject, reject_row};
 
 /// What becomes of a row.
 pub(super) enum Fate {
@@ -44,7 +42,7 @@ pub(super) fn judge<'scope>(
     let mut rows = OutputBuilder::<_, CapacityContainerBuilder<_>>::from(rows);
     let mut rejects = OutputBuilder::<_, CapacityContainerBuilder<_>>::from(rejects);
     let counters = clock.observer().register(name, kind, scope.index());
-    let encoder = JsonEncoder::new(schema.clone(), Vec::new());
+    let schema = schema.clone();
     builder.build(move |_| {
         let mut refused = Vec::new();
         move |_| {
@@ -55,7 +53,7 @@ pub(super) fn judge<'scope>(
                     Fate::Keep => true,
                     Fate::Drop => false,
                     Fate::Reject(class, why) => {
-                        let data = reject(&encoder, &row.data, class, why);
+                        let data = reject_row(&reject(class, why, &row.data, &schema));
                         refused.push(Timed { time: row.time, behind: row.behind, data });
                         false
                     }
@@ -78,15 +76,6 @@ pub(super) fn judge<'scope>(
         rows: Rows::from_parts(row_stream, clock.clone()),
         rejects: Rows::from_parts(reject_stream, clock),
     }
-}
-
-#[cold]
-fn reject(encoder: &JsonEncoder, row: &Row, class: &'static str, why: String) -> Row {
-    let mut payload = Vec::new();
-    encoder.encode(row, &mut payload);
-    let Reject { message, payload, .. } = Reject::new(class, why, &payload);
-    let payload = String::from_utf8_lossy(&payload).into();
-    Row::new([Value::from(class), Value::Text(message.into()), Value::Text(payload)])
 }
 
 /// Keeps the rows an expression is true for.
@@ -126,9 +115,9 @@ pub(super) fn set(fields: Vec<(usize, Expr)>, slots: usize) -> impl FnMut(&mut R
 pub(super) fn select(slots: Vec<usize>) -> impl FnMut(&mut Row) -> Fate {
     let slots: Vec<_> = slots.into_iter().map(Some).collect();
     move |row| {
-        let mut selected = std::mem::take(row).project(&slots);
-        selected.raw = None;
-        *row = selected;
+        // Values are moved, not copied.
+        *row = std::mem::take(row).project(&slots);
+        row.raw = None;
         Fate::Keep
     }
 }

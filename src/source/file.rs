@@ -1,4 +1,5 @@
-//! Files of lines (NDJSON and the like) as a source, read once from a position to the end.
+//! Files of lines (NDJSON and the like) as a source, read from a position to the end, or followed
+//! as they grow.
 //!
 //! Each path is one partition, numbered in the order given and owned by worker `index % peers`; a
 //! position is the byte offset of the next line. The newline may be `\n` or `\r\n`, the last line
@@ -36,6 +37,7 @@ pub struct FileBuilder<F> {
     decoder: Arc<F>,
     max_line: usize,
     start: Positions,
+    follow: bool,
 }
 
 impl<F> Clone for FileBuilder<F> {
@@ -46,6 +48,7 @@ impl<F> Clone for FileBuilder<F> {
             decoder: self.decoder.clone(),
             max_line: self.max_line,
             start: self.start.clone(),
+            follow: self.follow,
         }
     }
 }
@@ -55,6 +58,14 @@ impl<D: Decode, F: Fn() -> D> FileBuilder<F> {
     #[must_use]
     pub fn max_line(mut self, bytes: usize) -> Self {
         self.max_line = bytes.max(1);
+        self
+    }
+
+    /// Waits for more at the end of each file, for ever. A last line counts when its newline has
+    /// come. A followed file that shrinks or is replaced is an error.
+    #[must_use]
+    pub fn follow(mut self) -> Self {
+        self.follow = true;
         self
     }
 
@@ -71,6 +82,8 @@ impl<D: Decode, F: Fn() -> D> FileBuilder<F> {
             let message = format!("source `{}`: no path is given", self.name);
             return Err(Error::new(Kind::Config, message));
         }
+        // A followed file never makes room for another one.
+        let open_files = if self.follow { usize::MAX } else { OPEN_FILES };
         let mut files = VecDeque::new();
         for (index, path) in self.paths.iter().enumerate() {
             if index % context.peers != context.worker {
@@ -78,19 +91,20 @@ impl<D: Decode, F: Fn() -> D> FileBuilder<F> {
             }
             let partition = Partition::try_from(index).expect("paths fit in memory, 32 bits do");
             let start = self.start.iter().find(|(p, _)| *p == partition).map_or(0, |(_, o)| *o);
-            let mut lines = Lines::new(path.clone(), start, self.max_line);
+            let mut lines = Lines::new(path.clone(), start, self.max_line, self.follow);
             // Opening tells all that can be wrong with the file at the start of the run.
             lines.open()?;
-            if files.len() >= OPEN_FILES {
+            if files.len() >= open_files {
                 lines.suspend();
             }
-            files.push_back((partition, lines));
+            files.push_back(Reading { partition, lines, told_dry: false });
         }
         Ok(FileSource {
-            announce: files.iter().map(|(p, lines)| (*p, lines.position())).collect(),
+            announce: files.iter().map(|f| (f.partition, f.lines.position())).collect(),
             name: self.name.clone(),
             decoder: (self.decoder)(),
             files,
+            open_files,
         })
     }
 }
@@ -100,8 +114,17 @@ pub struct FileSource<D> {
     name: Arc<str>,
     decoder: D,
     /// The files not at their end. The one in front has its turn.
-    files: VecDeque<(Partition, Lines)>,
+    files: VecDeque<Reading>,
+    open_files: usize,
     announce: Positions,
+}
+
+/// A file that is being read.
+struct Reading {
+    partition: Partition,
+    lines: Lines,
+    /// The engine knows that its end has been reached for now.
+    told_dry: bool,
 }
 
 impl<D: Decode> FileSource<D> {
@@ -118,6 +141,7 @@ impl<D: Decode> FileSource<D> {
             decoder: Arc::new(decoder),
             max_line: 16 << 20,
             start: Positions::new(),
+            follow: false,
         }
     }
 }
@@ -138,37 +162,48 @@ impl<D: Decode> Source for FileSource<D> {
             batch.event(partition, PartitionEvent::Assigned(offset));
         }
         let (mut left, mut turn, mut fuel) = (limit, RECORDS_PER_TURN, BYTES_PER_CALL);
-        while left > 0 && fuel > 0 {
-            let Some((partition, lines)) = self.files.front_mut() else { break };
-            let partition = *partition;
-            lines.open()?;
-            match lines.next(&mut fuel)? {
-                Next::Line(line) => {
-                    batch.push(message(partition, &mut self.decoder, line));
-                    left -= 1;
-                    turn -= 1;
-                }
+        // How many files in a row had nothing.
+        let mut dry = 0;
+        while left > 0 && fuel > 0 && dry < self.files.len() {
+            let Some(file) = self.files.front_mut() else { break };
+            let partition = file.partition;
+            file.lines.open()?;
+            let message = match file.lines.next(&mut fuel)? {
+                Next::Line(line) => message(partition, &mut self.decoder, line),
                 Next::TooLong(reject, bytes, next) => {
-                    let record = Err(reject);
-                    batch.push(Message { partition, next, timestamp: None, bytes, record });
-                    left -= 1;
-                    turn -= 1;
+                    Message { partition, next, timestamp: None, bytes, record: Err(reject) }
                 }
                 Next::OutOfFuel => break,
+                Next::Dry => {
+                    if !std::mem::replace(&mut file.told_dry, true) {
+                        batch.event(partition, PartitionEvent::CaughtUp);
+                    }
+                    dry += 1;
+                    turn = RECORDS_PER_TURN;
+                    self.files.rotate_left(1);
+                    continue;
+                }
                 Next::End => {
                     batch.event(partition, PartitionEvent::Finished);
                     self.files.pop_front();
                     turn = RECORDS_PER_TURN;
                     continue;
                 }
-            }
+            };
+            batch.push(message);
+            (file.told_dry, dry) = (false, 0);
+            (left, turn) = (left - 1, turn - 1);
             if turn == 0 {
                 turn = RECORDS_PER_TURN;
-                let open = self.files.len().min(OPEN_FILES);
+                let open = self.files.len().min(self.open_files);
                 self.files.make_contiguous()[..open].rotate_left(1);
             }
         }
-        Ok(if self.files.is_empty() { Poll::Finished } else { Poll::Ready })
+        Ok(match self.files.len() {
+            0 => Poll::Finished,
+            all if dry == all => Poll::Pending,
+            _ => Poll::Ready,
+        })
     }
 
     /// There is nobody to tell.

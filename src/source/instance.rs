@@ -12,8 +12,8 @@ use tiderace_operators::time::{EventTime, Timed};
 use tiderace_operators::watermark::{Mark, PartitionState, SourceClock, SourceId};
 
 use super::{
-    Batch, IntoTime, Message, NoTime, OnMissing, Partition, PartitionEvent, Poll, Positions,
-    Reject, Source, Times,
+    Answers, Batch, IntoTime, Message, NoTime, OnMissing, Partition, PartitionEvent, Poll,
+    Positions, Reject, Source, Times,
 };
 use crate::error::{Error, Kind};
 use crate::observe::{PartitionReport, SourceReport};
@@ -86,6 +86,8 @@ pub(crate) struct Instance<S: Source, F> {
     counters: Arc<Counters>,
     failures_in_a_row: u64,
     looked_at: Option<Duration>,
+    /// Positions that were given to the source to commit and are not answered.
+    unanswered: u64,
     report: SourceReport,
 }
 
@@ -121,6 +123,7 @@ where
             counters,
             failures_in_a_row: 0,
             looked_at: None,
+            unanswered: 0,
             report,
         }
     }
@@ -139,11 +142,9 @@ where
         let bytes = self.take(&mut batch, wall, rows, rejects);
         self.batch = batch;
         let (poll, bytes) = (poll?, bytes?);
-        if poll == Poll::Pending {
-            self.rest(now);
-        }
+        self.rest(now);
         self.looked_at = Some(now);
-        if poll == Poll::Finished {
+        if matches!(poll, Poll::Finished | Poll::None) {
             self.clock.finish_all();
         }
         Ok(Looked { poll, bytes })
@@ -165,6 +166,9 @@ where
         let guard_needs_wall = self.times.guard.max_future_skew.is_some();
         let now = guard_needs_wall.then_some(wall);
         let mut implausible = 0;
+        // Where in the rejects the run of failures became too long, though it may have ended since.
+        let most = self.options.max_failures.map_or(u64::MAX, |limit| limit.max(1));
+        let mut too_many = None;
         loop {
             let at = messages.peek().map_or(usize::MAX, |(at, _)| *at);
             while let Some(&(before, partition, event)) = events.peek()
@@ -208,6 +212,9 @@ where
                         let source = self.name.clone();
                         let time = timestamp.unwrap_or(EventTime::MIN);
                         let rejected = Rejected { source, partition, next, reject };
+                        if self.failures_in_a_row >= most {
+                            too_many.get_or_insert((self.failures_in_a_row, rejects.len()));
+                        }
                         rejects.push(Timed::on_time(time, rejected));
                     }
                 }
@@ -226,17 +233,14 @@ where
         self.counters.kept.add(kept);
         self.counters.output.add(kept);
         self.counters.implausible.add(implausible);
-        match self.options.max_failures {
-            Some(limit) if self.failures_in_a_row >= limit.max(1) => {
-                let last = rejects.last().map(|row| &row.data);
-                Err(self.too_many_failures(last))
-            }
-            _ => Ok(bytes),
+        match too_many {
+            Some((n, at)) => Err(self.too_many_failures(n, rejects.get(at).map(|row| &row.data))),
+            None => Ok(bytes),
         }
     }
 
-    fn too_many_failures(&self, last: Option<&Rejected>) -> Error {
-        let (name, n) = (&self.name, self.failures_in_a_row);
+    fn too_many_failures(&self, n: u64, last: Option<&Rejected>) -> Error {
+        let name = &self.name;
         let mut message = format!("source `{name}`: {n} records in a row could not be used");
         if let Some(Rejected { partition, next, reject, .. }) = last {
             let Reject { class, message: why, .. } = reject;
@@ -249,7 +253,7 @@ where
         )
     }
 
-    /// There was nothing to read: partitions at the end of their log grow idle.
+    /// Partitions at the end of their log, from which this look brought nothing, grow idle.
     fn rest(&mut self, now: Duration) {
         let since = self.looked_at.map_or(Duration::ZERO, |at| now.saturating_sub(at));
         for (&partition, progress) in &mut self.progress {
@@ -281,18 +285,44 @@ where
 
     /// What these positions led to is delivered: tells the source.
     pub(crate) fn commit(&mut self, positions: &[(Partition, u64)]) {
+        let asked = positions.len() as u64;
         match self.source.commit(positions) {
-            Ok(()) => {
-                self.report.committed += positions.len() as u64;
-                for (partition, position) in positions {
-                    if let Some(progress) = self.progress.get_mut(partition) {
-                        progress.committed = Some(*position);
-                    }
+            Ok(()) => match self.source.answers() {
+                Some(answers) => {
+                    self.unanswered += asked;
+                    self.answered(answers);
                 }
-            }
+                None => self.committed(positions),
+            },
             Err(error) => {
-                self.report.commit_failures += positions.len() as u64;
+                self.report.commit_failures += asked;
                 tracing::warn!(source = %self.name, %error, "positions were not committed");
+            }
+        }
+    }
+
+    /// How many positions were given to the source to commit and are not answered; asks it.
+    pub(crate) fn unanswered(&mut self) -> u64 {
+        if self.unanswered > 0
+            && let Some(answers) = self.source.answers()
+        {
+            self.answered(answers);
+        }
+        self.unanswered
+    }
+
+    fn answered(&mut self, answers: Answers) {
+        let count = answers.committed.len() as u64 + answers.failed;
+        self.unanswered = self.unanswered.saturating_sub(count);
+        self.report.commit_failures += answers.failed;
+        self.committed(&answers.committed);
+    }
+
+    fn committed(&mut self, positions: &[(Partition, u64)]) {
+        self.report.committed += positions.len() as u64;
+        for (partition, position) in positions {
+            if let Some(progress) = self.progress.get_mut(partition) {
+                progress.committed = Some(*position);
             }
         }
     }
@@ -352,8 +382,10 @@ fn tell(
             clock.assign(partition);
         }
         PartitionEvent::CaughtUp => {
-            entry.caught_up = true;
-            entry.silent = Duration::ZERO;
+            if !std::mem::replace(&mut entry.caught_up, true) {
+                entry.silent = Duration::ZERO;
+            }
+            entry.lag = Some(0);
             clock.caught_up(partition);
         }
         PartitionEvent::Unconfirmed => {
@@ -361,7 +393,11 @@ fn tell(
             entry.silent = Duration::ZERO;
             clock.unconfirmed(partition);
         }
-        PartitionEvent::Finished => clock.finish(partition),
+        PartitionEvent::Finished => {
+            // All that was to be read has been.
+            entry.lag = Some(0);
+            clock.finish(partition);
+        }
         PartitionEvent::Lag(lag) => entry.lag = Some(lag),
     }
 }

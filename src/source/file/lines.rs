@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind};
@@ -34,6 +34,8 @@ pub(super) struct Lines {
     /// The line that is too long and being passed over.
     skipping: Option<Skipped>,
     at_end: bool,
+    /// Whether more may come behind the end.
+    follow: bool,
 }
 
 /// What is kept of a line that is too long.
@@ -75,11 +77,13 @@ pub(super) enum Next<'a> {
     TooLong(Reject, u32, Offset),
     /// The call has read its share of bytes without coming to the end of a line.
     OutOfFuel,
+    /// A followed file has nothing more for now.
+    Dry,
     End,
 }
 
 impl Lines {
-    pub fn new(path: PathBuf, offset: Offset, max_line: usize) -> Self {
+    pub fn new(path: PathBuf, offset: Offset, max_line: usize, follow: bool) -> Self {
         Lines {
             path,
             file: None,
@@ -93,6 +97,7 @@ impl Lines {
             max_line,
             skipping: None,
             at_end: false,
+            follow,
         }
     }
 
@@ -170,9 +175,35 @@ impl Lines {
                 if *fuel == 0 {
                     return Ok(Next::OutOfFuel);
                 }
-                self.read(fuel)?;
+                if self.read(fuel)? == 0 {
+                    if self.follow {
+                        self.still_the_same()?;
+                        return Ok(Next::Dry);
+                    }
+                    self.at_end = true;
+                }
             }
         }
+    }
+
+    /// A followed file must not shrink, and its name must not go to another file: either way lines
+    /// could be missed unseen.
+    fn still_the_same(&self) -> Result<(), Error> {
+        let read = self.offset + (self.end - self.start) as u64;
+        let open = self.file.as_ref().expect("the caller has opened it").metadata();
+        let what = match (open, std::fs::metadata(&self.path)) {
+            (Ok(open), Ok(named)) if open.len() >= read => {
+                if (open.dev(), open.ino()) == (named.dev(), named.ino()) {
+                    return Ok(());
+                }
+                "it was replaced by another file".to_owned()
+            }
+            (Ok(open), Ok(_)) => format!("it was cut to {} bytes", open.len()),
+            (Err(error), _) | (_, Err(error)) => error.to_string(),
+        };
+        let path = self.path.display();
+        Err(Error::new(Kind::Storage, format!("cannot follow {path} behind byte {read}: {what}"))
+            .hint("start again; a new file is read from its beginning"))
     }
 
     /// Takes `start..end` as a line that is followed by `newline` bytes of newline; nothing if it
@@ -251,8 +282,8 @@ impl Lines {
         (self.start, self.end, self.scanned) = (0, 0, 0);
     }
 
-    /// Reads one block behind what is there.
-    fn read(&mut self, fuel: &mut usize) -> Result<(), Error> {
+    /// Reads one block behind what is there; says how much there was.
+    fn read(&mut self, fuel: &mut usize) -> Result<usize, Error> {
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
             self.end -= self.start;
@@ -279,9 +310,8 @@ impl Lines {
             Error::new(Kind::Storage, message).caused_by(error)
         })?;
         self.end += read;
-        self.at_end = read == 0;
         *fuel = fuel.saturating_sub(read);
-        Ok(())
+        Ok(read)
     }
 }
 

@@ -187,6 +187,56 @@ fn many_files_take_turns_and_workers_share_them() {
     }
 }
 
+#[test]
+fn a_followed_file_gives_lines_as_they_are_finished() {
+    use std::io::Write;
+    let (folder, path) = file(b"one\ntw");
+    let quiet = folder.path().join("quiet");
+    fs::write(&quiet, "").unwrap();
+    let builder = FileSource::new("test", [&path, &quiet], || Text).follow();
+    let mut source = builder.build(context(0, 1)).unwrap();
+    let mut look = || {
+        let mut batch = Batch::default();
+        let poll = source.consume(100, &mut batch).unwrap();
+        let events: Vec<_> = batch.events.iter().map(|(_, p, event)| (*p, *event)).collect();
+        let records = batch.messages.into_iter().map(|message| message.record.unwrap());
+        (records.collect::<Vec<_>>(), poll, events)
+    };
+    let (records, poll, mut events) = look();
+    assert_eq!((records, poll), (vec!["one".to_owned()], Poll::Pending));
+    let told = events.split_off(2);
+    assert_eq!(told, [(0, PartitionEvent::CaughtUp), (1, PartitionEvent::CaughtUp)]);
+    assert_eq!(look(), (vec![], Poll::Pending, vec![]), "half a line is none");
+
+    let mut growing = fs::OpenOptions::new().append(true).open(&path).unwrap();
+    growing.write_all(b"o\nthree\n").unwrap();
+    let again = (vec!["two".to_owned(), "three".to_owned()], Poll::Pending);
+    let (records, poll, events) = look();
+    assert_eq!((records, poll), again);
+    assert_eq!(events, [(0, PartitionEvent::CaughtUp)]);
+}
+
+#[test]
+fn a_followed_file_that_shrinks_or_is_replaced_is_an_error() {
+    for (replace, says) in [(false, "cut to 2 bytes"), (true, "replaced by another file")] {
+        let (folder, path) = file(b"one\ntwo\n");
+        let builder = FileSource::new("test", [&path], || Text).follow();
+        let mut source = builder.build(context(0, 1)).unwrap();
+        let mut batch = Batch::default();
+        assert_eq!(source.consume(100, &mut batch).unwrap(), Poll::Pending);
+        if replace {
+            let other = folder.path().join("other");
+            fs::write(&other, "one\ntwo\nthree\n").unwrap();
+            fs::rename(&other, &path).unwrap();
+        } else {
+            fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(2).unwrap();
+        }
+        let error = source.consume(100, &mut batch).unwrap_err();
+        assert_eq!(error.kind(), Kind::Storage);
+        assert!(error.to_string().contains(says), "{error}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     /// Against the plain model: split at newlines, drop blanks, refuse what is too long.
