@@ -190,7 +190,7 @@ impl Job {
             let server = self.serve(&process)?;
             if process.index() == 0 && !self.quiet {
                 talk::say(&self.plan.warnings.render(talk::colour()));
-                talk::say(&talk::banner(&self.plan, &process, server));
+                talk::say(&talk::banner(&self.plan, &process, server, self.http.is_some()));
             }
             publish(&process)?;
             if process.index() == 0 {
