@@ -186,7 +186,7 @@ impl Job {
     /// has once.
     fn start(&self, worker: &mut Worker<'_>) -> Result<(), Error> {
         let process = Arc::clone(worker.process());
-        if worker.index() % process.workers() == 0 {
+        if worker.index().is_multiple_of(process.workers()) {
             let server = self.serve(&process)?;
             if process.index() == 0 && !self.quiet {
                 talk::say(&self.plan.warnings.render(talk::colour()));
