@@ -92,7 +92,7 @@ fetch() {
 </project>
 POM
   say "fetching Apache Kafka $kafka_version with mvn"
-  if ! (cd "$work" && mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
+  if ! (cd "$work" && timeout 900 mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
       -DincludeScope=runtime -DoutputDirectory="$work/libs") >"$work/mvn.log" 2>&1; then
     tail -n 5 "$work/mvn.log" >&2
     rm -rf "$work"

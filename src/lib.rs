@@ -3,6 +3,8 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod decode;
+#[cfg(feature = "kafka")]
+pub mod demo;
 pub mod encode;
 pub mod error;
 pub mod flow;
@@ -11,6 +13,7 @@ pub mod kafka;
 pub mod observe;
 pub mod record;
 pub mod runtime;
+pub mod server;
 pub mod sink;
 pub mod source;
 

@@ -216,7 +216,6 @@ fn a_failing_sink_ends_the_run_and_commits_nothing_after_it() {
                 tiderace::sink::file::FileSink::new("out", "/dev/full", || {
                     tiderace::encode::json::Json::new()
                 })
-                .append()
                 .build(tiderace::sink::SinkContext { worker: 0, peers: 1 })
             });
         });

@@ -4,6 +4,8 @@
 
 #[path = "kafka/cluster.rs"]
 mod cluster;
+#[path = "kafka/driven.rs"]
+mod driven;
 #[path = "kafka/sink.rs"]
 mod sink;
 #[path = "kafka/source.rs"]

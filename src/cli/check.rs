@@ -160,6 +160,39 @@ mod tests {
     }
 
     #[test]
+    fn programs_get_a_list() {
+        let folder = tempfile::tempdir().unwrap();
+        let [bad, odd] = ["bad.yaml", "odd.yaml"].map(|name| folder.path().join(name));
+        let rest = "sinks: { ö: { from: in, stdout: {} } }\n";
+        std::fs::write(&bad, format!("# ü\nsources: {{ in: {{ generat: {{}} }} }}\n{rest}"))
+            .unwrap();
+        let steps = "steps: { s: { from: in, keep: at > 0 } }\n";
+        std::fs::write(&odd, format!("sources: {{ in: {{ generate: {{}} }} }}\n{steps}{rest}"))
+            .unwrap();
+        let said = |files: &[&PathBuf], deny_warnings| {
+            let files = files.iter().map(|file| (*file).clone()).collect();
+            let args = CheckArgs { files, format: Format::Json, deny_warnings };
+            let (mut out, mut talk) = (Vec::new(), Vec::new());
+            let code = check(&args, false, &mut out, &mut talk).unwrap();
+            assert!(talk.is_empty());
+            (code, serde_json::from_slice::<serde_json::Value>(&out).unwrap())
+        };
+        let (code, list) = said(&[&bad, &odd], false);
+        assert_eq!(code, 78);
+        let unknown = &list[1];
+        assert_eq!(unknown["message"], "unknown setting `generat`");
+        assert_eq!(unknown["file"], bad.display().to_string());
+        let at =
+            [&unknown["line"], &unknown["column"], &unknown["length"]].map(|n| n.as_u64().unwrap());
+        assert_eq!(at, [2, 18, 7]);
+        assert_eq!(unknown["hint"], "did you mean `generate`?");
+        assert_eq!(unknown["severity"], "error");
+        let (code, list) = said(&[&odd], false);
+        assert_eq!((code, &list[0]["severity"]), (0, &"warning".into()));
+        assert_eq!(said(&[&odd], true).0, 78);
+    }
+
+    #[test]
     fn a_reader_that_went_away_ends_quietly() {
         let code = check(&args("no/such.yaml", Format::Json), false, &mut Gone, &mut Gone);
         assert_eq!(code.unwrap(), 0);

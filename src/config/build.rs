@@ -16,6 +16,7 @@ use super::report::Report;
 use super::{delivery, tree::Place};
 use crate::record::Schema;
 use crate::record::expr::compile;
+use crate::source::OnMissing;
 
 /// The default length of a tick.
 const TICK: Duration = Duration::from_millis(20);
@@ -23,7 +24,7 @@ const TICK: Duration = Duration::from_millis(20);
 const STATS_EVERY: Duration = Duration::from_secs(10);
 /// How far ahead of the clock a record may move the watermark by default.
 const MAX_FUTURE_SKEW: Duration = Duration::from_secs(300);
-/// How long a generator's stragglers are waited for by default.
+/// How far a generator is out of order, and how long it is waited for, by default.
 const GENERATED_BEHIND: Duration = Duration::from_secs(5);
 
 fn time(value: Option<&Spanned<Time>>, default: Duration) -> Duration {
@@ -82,8 +83,8 @@ pub(super) fn build(
         let edges = &graph.sinks[at];
         let (inputs, schema) = connect(edges, &fields.sink_asks[at], &schemas, renumber)?;
         let has = &fields.sink_inputs[at];
-        let computed = if has.raw { has.computed.as_slice() } else { &[] };
-        let overlay = computed.iter().filter_map(|name| schema.slot(name)).collect();
+        let overlay = || has.computed.iter().filter_map(|name| schema.slot(name)).collect();
+        let whole = has.raw.then(overlay);
         let connector = if let Some(kafka) = &sink.kafka {
             let key = kafka.key.iter().flat_map(|key| &key.0);
             SinkConnector::Kafka(KafkaSink {
@@ -106,7 +107,7 @@ pub(super) fn build(
             connector,
             encode: sink.encode.unwrap_or_default(),
             delivery: delivery::statement(checker, kinds, graph, edges),
-            overlay,
+            whole,
         });
     }
     let bounds = file.in_flight.as_ref();
@@ -175,7 +176,11 @@ fn build_source(
         },
         idle_after: switch(times.idle_after.as_ref(), None),
         max_future_skew: switch(times.max_future_skew.as_ref(), Some(MAX_FUTURE_SKEW)),
-        on_missing: times.on_missing.as_ref().map_or_else(Default::default, |value| value.value),
+        on_missing: match times.on_missing.as_ref().map(|value| value.value) {
+            None | Some(pipeline::OnMissing::Reject) => OnMissing::Reject,
+            Some(pipeline::OnMissing::Ingestion) => OnMissing::Ingestion,
+            Some(pipeline::OnMissing::Previous) => OnMissing::Previous,
+        },
     });
     let connector = if let Some(kafka) = &source.kafka {
         let start = kafka.start.as_ref().map_or(Start::Committed, |start| start.value.clone());
@@ -219,18 +224,18 @@ fn settings(settings: &Named<Hidden>) -> Vec<(String, Hidden)> {
 }
 
 fn generate(generate: &pipeline::Generate) -> Generate {
-    let whole = |value: &Option<Spanned<u64>>, default| value.as_ref().map_or(default, |v| v.value);
+    let count = |value: &Option<Spanned<u32>>, default| value.as_ref().map_or(default, |v| v.value);
     let share = |value: &Option<Spanned<f64>>, default| value.as_ref().map_or(default, |v| v.value);
     Generate {
         kind: generate.kind.unwrap_or_default(),
         events: generate.events.as_ref().map(|events| events.value),
         rate: generate.rate.as_ref().map(|rate| rate.value),
-        seed: whole(&generate.seed, 0),
-        keys: whole(&generate.keys, 3),
-        late_share: share(&generate.late_share, 0.005),
-        duplicate_share: share(&generate.duplicate_share, 0.0),
-        disorder: time(generate.disorder.as_ref(), Duration::from_secs(4)),
-        partitions: generate.partitions.as_ref().map_or(1, |partitions| partitions.value),
+        seed: generate.seed.as_ref().map_or(1, |seed| seed.value),
+        keys: count(&generate.keys, 100),
+        late_share: share(&generate.late_share, 0.01),
+        duplicate_share: share(&generate.duplicate_share, 0.01),
+        disorder: time(generate.disorder.as_ref(), GENERATED_BEHIND),
+        partitions: count(&generate.partitions, 4),
     }
 }
 

@@ -17,6 +17,8 @@ pub mod pipeline;
 pub mod plan;
 pub mod quantity;
 pub mod report;
+#[cfg(test)]
+mod tests;
 pub mod tree;
 
 pub use load::{load, load_text};

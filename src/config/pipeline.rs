@@ -137,17 +137,17 @@ pub struct Generate {
     pub events: Option<Spanned<u64>>,
     /// How many a second. Default: as fast as they are taken.
     pub rate: Option<Spanned<f64>>,
-    /// The seed: equal seeds give equal records. Default: 0.
+    /// The seed: equal seeds give equal records. Default: 1.
     pub seed: Option<Spanned<u64>>,
-    /// How many different keys. Default: 3.
-    pub keys: Option<Spanned<u64>>,
-    /// The share of records that come later than `behind` allows. Default: 0.005.
+    /// How many different keys. Default: 100.
+    pub keys: Option<Spanned<u32>>,
+    /// The share of records that come later than `behind` allows. Default: 0.01.
     pub late_share: Option<Spanned<f64>>,
-    /// The share of records that come twice. Default: 0.
+    /// The share of records that come twice. Default: 0.01.
     pub duplicate_share: Option<Spanned<f64>>,
-    /// How far records are out of order. Default: `4s`.
+    /// How far records are out of order. Default: `5s`.
     pub disorder: Option<Spanned<Time>>,
-    /// How many partitions. Default: 1.
+    /// How many partitions. Default: 4.
     pub partitions: Option<Spanned<u32>>,
 }
 
@@ -155,7 +155,8 @@ pub struct Generate {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GenerateKind {
-    /// `{ "id": 17, "sensor": "s-2", "at": 1700000000000, "celsius": 21.5 }`
+    /// `{ "id": 17, "sensor": 2, "at": 1767225600000, "celsius": 21.5 }`, a reading a millisecond.
+    /// `at` counts milliseconds.
     #[default]
     Sensors,
 }

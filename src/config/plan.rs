@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::pipeline::{Format, GenerateKind, Hidden, Level, OnMissing, Start, Unit};
+use super::pipeline::{Format, GenerateKind, Hidden, Level, Start, Unit};
 use super::report::Report;
-use crate::record::Schema;
 use crate::record::expr::{AggregateKind, Expr};
+use crate::record::time::TimeField;
+use crate::record::{REJECT_FIELDS, Schema};
+use crate::source::OnMissing;
 
 /// A pipeline that can be built.
 #[derive(Clone, Debug)]
@@ -84,7 +86,7 @@ pub struct Generate {
     /// The seed.
     pub seed: u64,
     /// How many different keys.
-    pub keys: u64,
+    pub keys: u32,
     /// The share of records that come later than they should.
     pub late_share: f64,
     /// The share of records that come twice.
@@ -135,6 +137,13 @@ pub struct EventTimes {
     pub on_missing: OnMissing,
 }
 
+impl EventTimes {
+    /// What reads the time of a row.
+    pub fn reader(&self) -> TimeField {
+        TimeField::new(self.slot, &self.field, self.unit)
+    }
+}
+
 /// Something rows come out of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Component {
@@ -159,7 +168,7 @@ pub enum Door {
 
 /// The fields of a row that was rejected.
 pub fn rejects_schema() -> Schema {
-    Schema::new(["class", "message", "payload"])
+    Schema::new(REJECT_FIELDS)
 }
 
 /// An input of a step or sink.
@@ -246,8 +255,10 @@ pub struct Sink {
     pub encode: Format,
     /// What the whole way to this sink promises, as a sentence.
     pub delivery: String,
-    /// Which fields replace those of a whole record when it is written out with changes.
-    pub overlay: Vec<usize>,
+    /// Whether rows are written as the whole records they came as, and then which slots are put
+    /// over them because steps have set them. `None`: by the schema alone, even if a row still has
+    /// its whole record.
+    pub whole: Option<Vec<usize>>,
 }
 
 /// A Kafka topic to write.

@@ -141,7 +141,10 @@ pub struct Finding {
 impl Report {
     /// Puts the mistakes into the order of the text and drops those said twice.
     pub fn sort(&mut self) {
-        self.mistakes.sort_by_key(|m| (m.place.start, m.severity));
+        self.mistakes.sort_by(|a, b| {
+            let key = |m: &'_ Mistake| (m.place.start, m.severity);
+            key(a).cmp(&key(b)).then_with(|| a.message.cmp(&b.message))
+        });
         self.mistakes.dedup_by(|a, b| a.place == b.place && a.message == b.message);
     }
 
@@ -201,7 +204,7 @@ impl Report {
 }
 
 /// The largest character boundary not after `at`.
-fn floor_boundary(text: &str, at: usize) -> usize {
+pub(super) fn floor_boundary(text: &str, at: usize) -> usize {
     let mut at = at.min(text.len());
     while !text.is_char_boundary(at) {
         at -= 1;

@@ -8,7 +8,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{Location, Spanned};
 
-use super::report::Mistake;
+use super::report::{Mistake, floor_boundary};
 
 /// The largest pipeline file that is read.
 pub const MAX_BYTES: usize = 1 << 20;
@@ -96,6 +96,11 @@ impl Content {
 }
 
 impl Node {
+    /// Whether it is a block without this key.
+    pub(super) fn lacks(&self, key: &str) -> bool {
+        matches!(&self.value, Content::Map(entries) if entries.iter().all(|e| e.key != key))
+    }
+
     /// The value under a key, if this node has such a key.
     pub fn get(&self, key: &str) -> Option<&Node> {
         match &self.value {
@@ -182,7 +187,7 @@ fn is_duplicate(error: &serde_saphyr::Error) -> bool {
 
 fn syntax_mistake(text: &str, error: &serde_saphyr::Error) -> Mistake {
     let mut place = error.location().map_or(Place::default(), |at| place_of(&at));
-    place.start = place.start.min(text.len());
+    place.start = floor_boundary(text, place.start);
     place.len = place.len.min(text.len() - place.start);
     if let serde_saphyr::Error::DuplicateMappingKey { key, .. } = error.without_snippet() {
         let key = key.as_deref().unwrap_or("this key");
@@ -195,7 +200,19 @@ fn syntax_mistake(text: &str, error: &serde_saphyr::Error) -> Mistake {
     let message = message.split(" at line ").next().unwrap_or_default();
     let message = message.rsplit("error: ").next().unwrap_or(message);
     let message = message.lines().next().unwrap_or_default();
-    Mistake::new(place, format!("not valid YAML: {message}"))
+    let mistake = Mistake::new(place, format!("not valid YAML: {message}"));
+    // The braces of an unquoted variable end the block in braces it stands in.
+    let line = text[..place.start].rfind('\n').map_or(0, |at| at + 1);
+    let line = text[line..].lines().next().unwrap_or_default();
+    match line.find("${") {
+        Some(at) if line[..at].contains('{') => {
+            mistake.help("inside of `{ }` a variable needs quotes: `\"${NAME}\"`")
+        }
+        _ if message.contains("flow ") => {
+            mistake.help("inside of `{ }` and `[ ]`, text with a bracket or comma needs quotes")
+        }
+        _ => mistake,
+    }
 }
 
 /// The raw tree as serde-saphyr hands it over.

@@ -146,10 +146,10 @@ pub(crate) fn client(
         Role::Source => "source",
         Role::Sink => "sink",
     };
-    if brokers.trim().is_empty() {
-        return Err(Error::new(Kind::Config, format!("{what} `{name}`: `brokers` is empty"))
-            .hint("give host:port, or several separated by commas"));
-    }
+    check_addresses(brokers).map_err(|why| {
+        Error::new(Kind::Config, format!("{what} `{name}`: `brokers`: {why}"))
+            .hint("give host:port, or several separated by commas")
+    })?;
     let (defaults, owned) = match role {
         Role::Source => (SOURCE, SOURCE_OWNED),
         Role::Sink => (SINK, SINK_OWNED),
@@ -193,6 +193,26 @@ pub(crate) fn client(
         config.set(*key, *value);
     }
     Ok(config)
+}
+
+/// Refuses what librdkafka would take for another address, and then not reach.
+fn check_addresses(brokers: &str) -> Result<(), String> {
+    for broker in brokers.split(',').map(str::trim) {
+        let address = broker.split_once("://").map_or(broker, |(_, address)| address);
+        // The colons in brackets belong to the address of IPv6.
+        let after_brackets = address.rsplit_once(']').map_or(address, |(_, rest)| rest);
+        let port = after_brackets.rsplit_once(':').map(|(_, port)| port);
+        let right = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|p| p > 0));
+        if address.is_empty() || address.starts_with(':') || !right {
+            return Err(format!("`{broker}` is not an address"));
+        }
+    }
+    Ok(())
+}
+
+/// Has librdkafka look at the settings, without making a client.
+pub(crate) fn accepted(what: &str, config: &ClientConfig) -> Result<()> {
+    config.create_native_config().map(drop).map_err(|e| super::error::creation(what, e))
 }
 
 #[cfg(test)]
@@ -254,8 +274,14 @@ mod tests {
     }
 
     #[test]
-    fn no_broker_is_an_error() {
-        let error = client(Role::Sink, "out", "  ", &Settings::new(), &[]).unwrap_err();
-        assert!(error.to_string().contains("brokers"), "{error}");
+    fn addresses_are_checked() {
+        for right in ["h:1", "h", "a:1, b:2", "[::1]:9092", "PLAINTEXT://h:1", "10.0.0.1:65535"] {
+            assert_eq!(check_addresses(right), Ok(()), "{right}");
+        }
+        for wrong in ["", "  ", "h:port", "h:0", "h:65536", ":9092", "a:1,,b:2", "[::1]:x", "h:"] {
+            let error = client(Role::Sink, "out", wrong, &Settings::new(), &[]).unwrap_err();
+            assert_eq!(error.kind(), Kind::Config);
+            assert!(error.to_string().contains("brokers"), "{error}");
+        }
     }
 }

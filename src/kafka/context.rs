@@ -119,7 +119,12 @@ impl ClientContext for Context {
 
     fn error(&self, error: KafkaError, reason: &str) {
         let code = error.rdkafka_error_code();
-        *lock(&self.last) = Some(reason.to_string());
+        // "All brokers are down" says less than what came before it.
+        let mut last = lock(&self.last);
+        if code != Some(RDKafkaErrorCode::AllBrokersDown) || last.is_none() {
+            *last = Some(reason.to_string());
+        }
+        drop(last);
         match code {
             Some(RDKafkaErrorCode::AllBrokersDown) => {
                 // Statistics from before do not speak for now.
@@ -134,8 +139,10 @@ impl ClientContext for Context {
                 | RDKafkaErrorCode::SaslAuthenticationFailed
                 | RDKafkaErrorCode::UnsupportedSASLMechanism,
             ) => {
-                *lock(&self.refused) = Some(reason.to_string());
-                tracing::error!("{}: {reason}", self.what);
+                // The client tries again and again; once is enough to be told.
+                if lock(&self.refused).replace(reason.to_string()).is_none() {
+                    tracing::error!("{}: {reason}", self.what);
+                }
             }
             _ => tracing::debug!("{}: {error}: {reason}", self.what),
         }
@@ -146,6 +153,7 @@ impl ConsumerContext for Context {
     fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
         if let Err(error) = result {
             self.commit_failures.fetch_add(1, Ordering::Relaxed);
+            tracing::debug!("{}: {error}", self.what);
             *lock(&self.commit_failure) = Some(error.to_string());
         }
     }

@@ -18,7 +18,11 @@ pub(crate) fn creation(what: &str, error: KafkaError) -> Error {
         }
         other => format!("{what}: the Kafka client cannot be made: {other}"),
     };
-    Error::new(Kind::Config, text).hint("the properties are those of librdkafka 2.12")
+    let hint = match text.contains("GSSAPI") {
+        true => "set `sasl.mechanism` to PLAIN or SCRAM, or build with the feature `kerberos`",
+        false => "the properties are those of librdkafka 2.12",
+    };
+    Error::new(Kind::Config, text).hint(hint)
 }
 
 /// Nothing answered in time.

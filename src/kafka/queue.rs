@@ -6,6 +6,8 @@
 //!
 //! The forwarding is set *before* `assign()`: librdkafka leaves a forwarding of the application
 //! alone when it starts a partition, so no message ever slips into the consumer's main queue.
+//! Stopping a partition takes its forwarding off, though, and from another thread: who assigns a
+//! partition anew has to forward it again until something comes.
 //! Logs, errors and statistics stay there, and `poll` serves them.
 #![allow(unsafe_code)]
 
@@ -13,6 +15,7 @@ use std::ffi::{CStr, CString, c_void};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
+use rdkafka::TopicPartitionList;
 use rdkafka::bindings as rd;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
@@ -132,6 +135,29 @@ impl BatchQueue {
         };
         let known = error == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0;
         known.then_some((low, high))
+    }
+
+    /// Sends a commit of these offsets. Its result comes to the context through `poll`.
+    ///
+    /// rdkafka's own asynchronous commit asks for no answer, so that a failure would be nothing but
+    /// a line in the log.
+    pub(crate) fn commit(&self, offsets: &TopicPartitionList) -> Result<(), RDKafkaErrorCode> {
+        // SAFETY: client and list are valid during the call, which copies the list; the reference
+        // to the consumer's queue is given back after it.
+        let error = unsafe {
+            let client = self.consumer.client().native_ptr();
+            let answers = rd::rd_kafka_queue_get_consumer(client);
+            let error =
+                rd::rd_kafka_commit_queue(client, offsets.ptr(), answers, None, ptr::null_mut());
+            if !answers.is_null() {
+                rd::rd_kafka_queue_destroy(answers);
+            }
+            error
+        };
+        match error {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(()),
+            error => Err(error.into()),
+        }
     }
 
     /// The consumer it belongs to.

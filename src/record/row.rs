@@ -43,6 +43,12 @@ impl Row {
         Row { values, raw: self.raw }
     }
 
+    /// A row of these values of it and nothing else: the whole record is dropped.
+    #[must_use]
+    pub fn select(&self, slots: &[usize]) -> Row {
+        Row::new(slots.iter().map(|slot| self.get(*slot).clone()).collect::<Box<_>>())
+    }
+
     /// The bytes it roughly takes in memory.
     pub fn size(&self) -> usize {
         size_of::<Row>()

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use tiderace_operators::time::EventTime;
 
 use super::{Row, Value};
+use crate::source::NoTime;
 
 /// The unit of an event time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -28,15 +29,6 @@ pub struct TimeField {
     slot: usize,
     name: String,
     unit: Unit,
-}
-
-/// Why a row has no event time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NoTime {
-    /// `missing-time` or `bad-time`.
-    pub class: &'static str,
-    /// What was wrong, with the field.
-    pub message: String,
 }
 
 /// Beyond this no float names a single instant any more, so it is no time.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
+use tiderace_operators::key::{Parts, StableHash};
 
 /// A value of a field.
 ///
@@ -162,6 +163,19 @@ impl Hash for Value {
     }
 }
 
+/// A value hashes as the Rust type it stands for; null is a value of no parts.
+impl StableHash for Value {
+    fn stable_hash(&self) -> u64 {
+        match self {
+            Value::Null => Parts::of(0).hash(),
+            Value::Bool(value) => value.stable_hash(),
+            Value::Int(value) => value.stable_hash(),
+            Value::Float(value) => canonical(*value).to_bits().stable_hash(),
+            Value::Text(text) | Value::Json(text) => text.as_bytes().stable_hash(),
+        }
+    }
+}
+
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
         Value::Text(text.into())
@@ -241,9 +255,18 @@ mod tests {
             prop_assert_eq!(a.cmp(&b), b.cmp(&a).reverse());
             if a <= b && b <= c { prop_assert!(a <= c); }
             let hash = std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default();
-            if a == b { prop_assert_eq!(hash.hash_one(&a), hash.hash_one(&b)); }
+            if a == b {
+                prop_assert_eq!(hash.hash_one(&a), hash.hash_one(&b));
+                prop_assert_eq!(a.stable_hash(), b.stable_hash());
+            }
             prop_assert_eq!(&a, &a);
         }
+    }
+
+    #[test]
+    fn a_value_goes_where_its_rust_type_goes() {
+        assert_eq!(Value::from("a").stable_hash(), "a".stable_hash());
+        assert_eq!(Value::Int(-7).stable_hash(), (-7i64).stable_hash());
     }
 
     #[test]

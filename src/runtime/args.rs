@@ -99,6 +99,10 @@ pub struct LaunchArgs {
     /// A hash of what the job computes; processes with different plans refuse each other.
     #[arg(skip)]
     pub plan: u64,
+
+    /// Environment variables for the processes that are started and supervised here.
+    #[arg(skip)]
+    pub environment: Vec<(String, String)>,
 }
 
 #[derive(Parser)]

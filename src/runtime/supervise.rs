@@ -126,7 +126,7 @@ impl Run {
         for (index, listener) in listeners.into_iter().enumerate() {
             let (hosts, secret) = (hosts.clone(), secret.bytes().to_vec());
             let bequest = Bequest { index, hosts, secret, restarts };
-            match start(bequest, &listener) {
+            match start(args, bequest, &listener) {
                 Ok(member) => run.members.push(member),
                 Err(error) => {
                     run.kill();
@@ -215,7 +215,7 @@ impl Member {
 }
 
 /// Starts one process: this program, with the same arguments.
-fn start(bequest: Bequest, listener: &TcpListener) -> io::Result<Member> {
+fn start(args: &LaunchArgs, bequest: Bequest, listener: &TcpListener) -> io::Result<Member> {
     let (ours, theirs) = UnixStream::pair()?;
     let mut arguments = std::env::args_os();
     let mut command = Command::new(std::env::current_exe()?);
@@ -223,6 +223,7 @@ fn start(bequest: Bequest, listener: &TcpListener) -> io::Result<Member> {
         command.arg0(name);
     }
     command.args(arguments);
+    command.envs(args.environment.iter().map(|(name, value)| (name, value)));
     command.process_group(0);
     // One process can read the input; a process in the background must not read the terminal.
     let reads = bequest.index == 0 && !io::stdin().is_terminal();

@@ -73,6 +73,7 @@ fn routes(ask: Ask) -> Router {
 /// Ready once every source has reported its partitions.
 async fn ready(State(ask): State<Ask>) -> (StatusCode, String) {
     let status = ask();
-    let code = if status.sources.is_empty() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    let code =
+        if status.sources.is_empty() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     (code, status.why + "\n")
 }

@@ -4,26 +4,25 @@
 //! for every record staged up to it, so that the positions of the sources are never committed ahead
 //! of the results. A full queue of the client is back-pressure, not an error.
 
+mod client;
 mod ledger;
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
-use rdkafka::ClientContext;
-use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Message};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
-use rdkafka::types::RDKafkaRespErr;
+use rdkafka::producer::{BaseRecord, Producer};
 
+use self::client::{Client, Reports, reach};
 use self::ledger::{Failure, Shared};
 use super::{Commit, Guarantee, Sink, SinkContext, Staged, Write};
 use crate::encode::Encode;
 use crate::error::{Error, Kind, Result};
-use crate::kafka::config::{Role, Settings, client};
+use crate::kafka::config::{Role, Settings, accepted, client};
 use crate::kafka::context::Context;
-use crate::kafka::error::{creation, similar, unreachable};
+use crate::kafka::error::creation;
 
 /// How long `close` waits for records that are still under way.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -59,6 +58,21 @@ impl KafkaSinkConfig {
         }
     }
 
+    /// Says what is wrong with the settings, without asking a broker.
+    pub fn check(&self) -> Result<()> {
+        let legal = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        let topic = &self.topic;
+        if topic.is_empty() || topic.len() > 249 || !topic.chars().all(legal) {
+            let text = format!("{}: `{topic}` cannot be the name of a topic", self.what());
+            return Err(Error::new(Kind::Config, text));
+        }
+        accepted(&self.what(), &self.client()?)
+    }
+
+    fn client(&self) -> Result<ClientConfig> {
+        client(Role::Sink, &self.name, &self.brokers, &self.settings, &[])
+    }
+
     fn what(&self) -> String {
         format!("sink `{}`", self.name)
     }
@@ -74,8 +88,6 @@ pub struct KafkaSink<E: Encode> {
     value: Vec<u8>,
 }
 
-type Client = BaseProducer<Reports>;
-
 enum State {
     Opening(Receiver<Result<Client>>),
     Open(Client),
@@ -86,18 +98,14 @@ impl<E: Encode> KafkaSink<E> {
     /// Starts to open the sink; wrong settings are told at once, everything else by `write` and
     /// `commit`.
     pub fn new(config: KafkaSinkConfig, context: SinkContext, encoder: E) -> Result<Self> {
-        let legal = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-        let topic = &config.topic;
-        if topic.is_empty() || topic.len() > 249 || !topic.chars().all(legal) {
-            let text = format!("{}: `{topic}` cannot be the name of a topic", config.what());
-            return Err(Error::new(Kind::Config, text));
-        }
+        config.check()?;
         let config = Arc::new(config);
         let ledger = Arc::new(Shared::default());
         let reports = Reports { client: Context::new(config.what()), ledger: Arc::clone(&ledger) };
-        let settings = client(Role::Sink, &config.name, &config.brokers, &config.settings, &[])?;
-        let producer: Client =
-            settings.create_with_context(reports).map_err(|e| creation(&config.what(), e))?;
+        let producer: Client = config
+            .client()?
+            .create_with_context(reports)
+            .map_err(|e| creation(&config.what(), e))?;
         let (send, receive) = channel();
         let asked = Arc::clone(&config);
         let started = std::thread::Builder::new()
@@ -133,9 +141,16 @@ impl<E: Encode> KafkaSink<E> {
     /// Takes in delivery reports that have come; an error if one of them is a failure.
     fn reports(&mut self) -> Result<()> {
         if let State::Open(producer) = &self.state {
-            // One call serves one event, which holds the reports of many records.
-            for _ in 0..8 {
-                producer.poll(Duration::ZERO);
+            // One call serves one event, which holds the reports of one batch.
+            let mut open = producer.in_flight_count();
+            loop {
+                for _ in 0..8 {
+                    producer.poll(Duration::ZERO);
+                }
+                let before = std::mem::replace(&mut open, producer.in_flight_count());
+                if open == 0 || open >= before {
+                    break;
+                }
             }
             if let Some((code, reason)) = producer.client().fatal_error() {
                 let text = format!(
@@ -284,97 +299,5 @@ impl<E: Encode> Sink for KafkaSink<E> {
 impl<E: Encode> Drop for KafkaSink<E> {
     fn drop(&mut self) {
         self.close();
-    }
-}
-
-/// The callbacks of the client.
-struct Reports {
-    client: Context,
-    ledger: Arc<Shared>,
-}
-
-impl ClientContext for Reports {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
-        self.client.log(level, facility, line);
-    }
-
-    fn stats_raw(&self, _: &[u8]) {}
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.client.error(error, reason);
-    }
-}
-
-impl ProducerContext for Reports {
-    type DeliveryOpaque = usize;
-
-    fn delivery(&self, result: &DeliveryResult<'_>, stage: usize) {
-        let failure = result.as_ref().err().map(|(error, message)| Failure {
-            partition: message.partition(),
-            error: error.clone(),
-        });
-        self.ledger.lock().report(stage, failure);
-    }
-}
-
-/// Waits until a broker has told about the topic.
-fn reach(config: &KafkaSinkConfig, producer: &Client) -> Result<()> {
-    let since = Instant::now();
-    let (what, topic) = (config.what(), &config.topic);
-    let propagation = Duration::from_secs(3).min(config.start_timeout / 2);
-    loop {
-        let left = config.start_timeout.saturating_sub(since.elapsed());
-        let patience = left.clamp(Duration::from_millis(100), Duration::from_secs(3));
-        let answer = producer.client().fetch_metadata(Some(topic), patience);
-        for _ in 0..64 {
-            producer.poll(Duration::ZERO);
-        }
-        let client = &producer.context().client;
-        if let Some(reason) = client.refused() {
-            let text = format!(
-                "{what}: the Kafka broker at {} refuses the client: {reason}",
-                config.brokers
-            );
-            return Err(Error::new(Kind::Config, text)
-                .hint("check `security.protocol`, `sasl.*` and `ssl.*` of the sink"));
-        }
-        let last = match &answer {
-            Ok(metadata) => {
-                let found = metadata.topics().iter().find(|t| t.name() == topic);
-                let error = found.and_then(|t| t.error());
-                if error.is_none() && found.is_some_and(|t| !t.partitions().is_empty()) {
-                    return Ok(());
-                }
-                if error == Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
-                    let text = format!("{what}: no permission for topic `{topic}`");
-                    return Err(Error::new(Kind::Config, text));
-                }
-                let unknown =
-                    error == Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
-                if unknown && since.elapsed() >= propagation {
-                    return Err(unknown_topic(config, producer));
-                }
-                error.map(|e| RDKafkaErrorCode::from(e).to_string())
-            }
-            Err(error) => client.last_error().or_else(|| Some(error.to_string())),
-        };
-        if left.is_zero() {
-            return Err(unreachable(&what, &config.brokers, config.start_timeout, last));
-        }
-        std::thread::sleep(Duration::from_millis(100).min(left));
-    }
-}
-
-fn unknown_topic(config: &KafkaSinkConfig, producer: &Client) -> Error {
-    let (what, topic) = (config.what(), &config.topic);
-    let text = format!("{what}: there is no topic `{topic}` at {}", config.brokers);
-    let error = Error::new(Kind::Config, text);
-    let Ok(all) = producer.client().fetch_metadata(None, Duration::from_secs(3)) else {
-        return error;
-    };
-    let near = similar(topic, all.topics().iter().map(|t| t.name()));
-    match near.as_slice() {
-        [] => error.hint("create it, or allow the broker to do so"),
-        near => error.hint(format!("similar topics there are: {}", near.join(", "))),
     }
 }

@@ -139,11 +139,9 @@ where
         let bytes = self.take(&mut batch, wall, rows, rejects);
         self.batch = batch;
         let (poll, bytes) = (poll?, bytes?);
-        if poll == Poll::Pending {
-            self.rest(now);
-        }
+        self.rest(now);
         self.looked_at = Some(now);
-        if poll == Poll::Finished {
+        if matches!(poll, Poll::Finished | Poll::None) {
             self.clock.finish_all();
         }
         Ok(Looked { poll, bytes })
@@ -249,7 +247,7 @@ where
         )
     }
 
-    /// There was nothing to read: partitions at the end of their log grow idle.
+    /// Partitions at the end of their log, from which this look brought nothing, grow idle.
     fn rest(&mut self, now: Duration) {
         let since = self.looked_at.map_or(Duration::ZERO, |at| now.saturating_sub(at));
         for (&partition, progress) in &mut self.progress {
@@ -352,8 +350,10 @@ fn tell(
             clock.assign(partition);
         }
         PartitionEvent::CaughtUp => {
-            entry.caught_up = true;
-            entry.silent = Duration::ZERO;
+            if !std::mem::replace(&mut entry.caught_up, true) {
+                entry.silent = Duration::ZERO;
+            }
+            entry.lag = Some(0);
             clock.caught_up(partition);
         }
         PartitionEvent::Unconfirmed => {
@@ -361,7 +361,11 @@ fn tell(
             entry.silent = Duration::ZERO;
             clock.unconfirmed(partition);
         }
-        PartitionEvent::Finished => clock.finish(partition),
+        PartitionEvent::Finished => {
+            // All that was to be read has been.
+            entry.lag = Some(0);
+            clock.finish(partition);
+        }
         PartitionEvent::Lag(lag) => entry.lag = Some(lag),
     }
 }

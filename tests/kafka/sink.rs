@@ -9,7 +9,8 @@ use tiderace::sink::kafka::{KafkaSink, KafkaSinkConfig};
 use tiderace::sink::{Commit, Guarantee, Sink, SinkContext, Staged, Write};
 use tiderace::source::Reject;
 
-use crate::cluster::{Cluster, Driven, PATIENCE};
+use crate::cluster::{Cluster, PATIENCE};
+use crate::driven::Driven;
 
 /// Key and value of a row; a value of `!` cannot be encoded.
 struct Pair;
@@ -67,7 +68,7 @@ fn read(cluster: &Cluster, topic: &str) -> Driven {
     let mut config = cluster.config(topic);
     config.bounded = true;
     let mut driven = Driven::new(config);
-    driven.to_the_end();
+    driven.run_to_end();
     driven
 }
 
@@ -186,4 +187,49 @@ fn a_row_that_cannot_be_encoded_is_an_error_and_the_ones_before_are_written() {
     assert_eq!(staged.rows, 3);
     commit(&mut sink, &staged).unwrap();
     assert_eq!(read(&cluster, &topic).records.len(), 3);
+}
+
+#[test]
+fn an_outage_is_waited_for_and_nothing_is_lost_or_doubled() {
+    let cluster = Cluster::embedded();
+    let topic = cluster.topic("outage", 2);
+    let mut config = KafkaSinkConfig::new("out", &cluster.bootstrap, &topic);
+    config.settings = Settings::new().with("reconnect.backoff.max.ms", "500");
+    let mut sink = sink(config);
+    write(&mut sink, 1, rows(0..100));
+    let before = sink.stage(1).unwrap();
+    commit(&mut sink, &before).unwrap();
+    cluster.down(true);
+    write(&mut sink, 2, rows(100..300));
+    let during = sink.stage(2).unwrap();
+    let since = Instant::now();
+    while since.elapsed() < Duration::from_secs(1) {
+        assert_eq!(sink.commit(&during).unwrap(), Commit::Pending);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    cluster.down(false);
+    commit(&mut sink, &during).unwrap();
+    let driven = read(&cluster, &topic);
+    let mut numbers: Vec<u64> = driven.payloads().iter().map(|p| p.parse().unwrap()).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..300).collect::<Vec<_>>());
+}
+
+#[test]
+fn an_outage_that_lasts_too_long_is_an_error() {
+    let cluster = Cluster::embedded();
+    let topic = cluster.topic("outage", 1);
+    let mut config = KafkaSinkConfig::new("out", &cluster.bootstrap, &topic);
+    config.settings = Settings::new().with("message.timeout.ms", "1500");
+    let mut sink = sink(config);
+    write(&mut sink, 1, rows(0..1));
+    let staged = sink.stage(1).unwrap();
+    commit(&mut sink, &staged).unwrap();
+    cluster.down(true);
+    write(&mut sink, 2, rows(1..5));
+    let staged = sink.stage(2).unwrap();
+    let error = commit(&mut sink, &staged).unwrap_err();
+    assert_eq!(error.kind(), Kind::Unreachable, "{error}");
+    assert!(error.to_string().contains(&topic), "{error}");
+    sink.close();
 }

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tiderace::source::kafka::{OnMissing, Start};
-use tiderace::source::{PartitionEvent, Poll, Source};
+use tiderace::source::kafka::{KafkaSourceConfig, OnMissing, Start};
+use tiderace::source::{PartitionEvent, Poll, Source, SourceContext, Waker};
 use tiderace_operators::time::EventTime;
 
-use crate::cluster::{Cluster, Driven};
+use crate::cluster::{Cluster, PATIENCE};
+use crate::driven::Driven;
 
 #[test]
 fn a_bounded_read_gives_every_record_once_and_in_order() {
@@ -19,7 +20,7 @@ fn a_bounded_read_gives_every_record_once_and_in_order() {
         // What is written after the start does not belong to the read.
         driven.until("assigned", |d| d.assigned().len() == 3);
         cluster.produce(&topic, 3, 700, 50);
-        driven.to_the_end();
+        driven.run_to_end();
         assert_eq!(driven.records.len(), 2100);
         for partition in 0..3 {
             let of: Vec<_> = driven.records.iter().filter(|r| r.partition == partition).collect();
@@ -42,7 +43,7 @@ fn an_empty_partition_of_a_bounded_read_ends_at_once() {
         let mut config = cluster.config(&topic);
         config.bounded = true;
         let mut driven = Driven::new(config);
-        driven.to_the_end();
+        driven.run_to_end();
         assert_eq!(driven.assigned(), [(0, 0), (1, 0)]);
         assert!(driven.records.is_empty());
     });
@@ -63,7 +64,7 @@ fn instances_share_the_partitions_without_gap_or_overlap() {
                 config.topics.push(topics[1].clone());
                 config.bounded = true;
                 let mut driven = Driven::worker(config, worker, peers);
-                driven.to_the_end();
+                driven.run_to_end();
                 for (partition, _) in driven.assigned() {
                     assert!(seen.insert(partition), "{partition} is read twice");
                     labels.insert(driven.source.partition_label(partition));
@@ -143,7 +144,7 @@ fn what_is_committed_is_where_the_next_run_starts() {
 
         config.bounded = true;
         let mut second = Driven::new(config);
-        second.to_the_end();
+        second.run_to_end();
         assert_eq!(second.assigned(), [(0, 25), (1, 40)]);
         assert_eq!(second.records.len(), 15);
         assert_eq!(second.records[0].offset, 25);
@@ -159,7 +160,7 @@ fn without_commit_nothing_is_committed() {
     (config.start, config.bounded, config.commit) = (Start::Committed, true, false);
     for _ in 0..2 {
         let mut driven = Driven::new(config.clone());
-        driven.to_the_end();
+        driven.run_to_end();
         driven.source.commit(&[(0, 10)]).unwrap();
         driven.source.close();
         assert_eq!(driven.records.len(), 10);
@@ -191,7 +192,7 @@ fn it_starts_at_given_offsets() {
         config.start = Start::Offsets(vec![(topic.clone(), 1, 7)]);
         config.bounded = true;
         let mut driven = Driven::new(config);
-        driven.to_the_end();
+        driven.run_to_end();
         assert_eq!(driven.assigned(), [(0, 0), (1, 7)]);
         assert_eq!(driven.records.len(), 13);
     });
@@ -209,7 +210,7 @@ fn it_starts_at_a_time() {
         let mut config = cluster.config(&topic);
         (config.start, config.bounded) = (Start::Timestamp(start), true);
         let mut driven = Driven::new(config);
-        driven.to_the_end();
+        driven.run_to_end();
         // The other partition is empty, which is no error.
         assert_eq!(driven.assigned()[1], (1, 0));
         driven.payloads().join(" ")
@@ -231,7 +232,7 @@ fn tombstones_headers_keys_and_timestamps_reach_the_decoder() {
         let mut config = cluster.config(&topic);
         config.bounded = true;
         let mut driven = Driven::new(config);
-        driven.to_the_end();
+        driven.run_to_end();
         let record = &driven.records[0];
         assert_eq!(record.payload.as_deref(), Some("hello"));
         assert_eq!(record.key.as_deref(), Some("the key"));
@@ -261,11 +262,11 @@ fn a_position_that_is_gone_is_an_error_or_skipped_on_demand() {
         }
         (config.bounded, config.on_missing) = (true, OnMissing::Earliest);
         let mut driven = Driven::new(config.clone());
-        driven.to_the_end();
+        driven.run_to_end();
         assert_eq!(driven.records.len(), 10);
         config.on_missing = OnMissing::Latest;
         let mut driven = Driven::new(config);
-        driven.to_the_end();
+        driven.run_to_end();
         assert_eq!((driven.records.len(), driven.assigned()), (0, vec![(0, 10)]));
     });
 }
@@ -284,4 +285,67 @@ fn a_limit_of_one_steps_record_by_record() {
         seen = driven.records.len();
     }
     assert_eq!(driven.payloads(), ["0:0", "0:1", "0:2", "0:3", "0:4"]);
+}
+
+#[test]
+fn aborted_records_are_not_read_and_markers_count_as_progress() {
+    // The embedded cluster shows aborted records.
+    let Some(cluster) = Cluster::real("transactions") else { return };
+    let topic = cluster.topic("transactions", 1);
+    cluster.transaction(&topic, 5, true);
+    cluster.transaction(&topic, 5, false);
+    let mut config = cluster.config(&topic);
+    config.bounded = true;
+    let mut driven = Driven::new(config.clone());
+    driven.run_to_end();
+    assert_eq!(driven.payloads(), ["0", "1", "2", "3", "4"]);
+    // Two markers end the transactions: 5 + 1 + 5 + 1.
+    driven.source.commit(&[(0, driven.next[&0])]).unwrap();
+    driven.source.close();
+    config.start = Start::Committed;
+    let mut next = Driven::new(config);
+    next.run_to_end();
+    assert_eq!((next.assigned(), next.records.len()), (vec![(0, 12)], 0));
+}
+
+#[test]
+fn the_waker_is_called_when_records_arrive() {
+    let cluster = Cluster::embedded();
+    let topic = cluster.topic("wake", 1);
+    let (sender, woken) = std::sync::mpsc::channel();
+    let context =
+        SourceContext { worker: 0, peers: 1, waker: Waker::new(move || _ = sender.send(())) };
+    let mut driven = Driven::with_context(cluster.config(&topic), context);
+    driven.until("caught up", |d| d.has(PartitionEvent::CaughtUp));
+    while woken.try_recv().is_ok() {}
+    cluster.produce(&topic, 1, 0, 1);
+    woken.recv_timeout(PATIENCE).expect("woken by the record");
+    driven.until("the record", |d| d.records.len() == 1);
+}
+
+/// Run by [`another_process_reads_the_embedded_cluster`] in a process of its own.
+#[test]
+#[ignore = "a part of another test"]
+fn child_counts_records() {
+    let place = std::env::var("TIDERACE_TEST_CHILD").expect("started by its parent");
+    let (bootstrap, topic) = place.split_once(' ').unwrap();
+    let mut config = KafkaSourceConfig::new("child", bootstrap, topic);
+    config.bounded = true;
+    let mut driven = Driven::new(config);
+    driven.run_to_end();
+    assert_eq!(driven.records.len(), 100);
+}
+
+#[test]
+fn another_process_reads_the_embedded_cluster() {
+    let cluster = Cluster::embedded();
+    let topic = cluster.topic("process", 2);
+    cluster.produce(&topic, 2, 0, 50);
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "source::child_counts_records", "--ignored"])
+        .env("TIDERACE_TEST_CHILD", format!("{} {topic}", cluster.bootstrap))
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&child.stdout);
+    assert!(child.status.success() && text.contains("1 passed"), "{text}");
 }

@@ -1,7 +1,9 @@
 //! Wrong settings, wrong names, nobody there, and things that get lost.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use socket2::{Domain, Socket, Type};
 use tiderace::encode::Encode;
 use tiderace::error::{Error, Kind};
 use tiderace::kafka::config::Settings;
@@ -11,7 +13,8 @@ use tiderace::sink::{Sink, SinkContext};
 use tiderace::source::kafka::{KafkaSource, KafkaSourceConfig, OnMissing};
 use tiderace::source::{PartitionEvent, Reject, Source, SourceContext, Waker};
 
-use crate::cluster::{Cluster, Driven, Everything, PATIENCE};
+use crate::cluster::{Cluster, PATIENCE};
+use crate::driven::{Driven, Everything};
 
 struct Text;
 
@@ -73,9 +76,10 @@ fn an_unknown_topic_is_named_with_the_ones_like_it() {
 
 #[test]
 fn a_broker_that_is_not_there_is_told_in_bounded_time() {
-    // Nothing listens on a port that was free a moment ago.
-    let free =
-        std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    // A port that is bound but not listened on refuses everybody, and nobody else can take it.
+    let bound = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    bound.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let free = bound.local_addr().unwrap().as_socket().unwrap().to_string();
     let since = Instant::now();
     let mut config = KafkaSourceConfig::new("orders", &free, "t");
     config.start_timeout = Duration::from_secs(2);
@@ -109,8 +113,10 @@ fn refused_settings_are_named() {
     let with = |key: &str, value: &str| {
         let mut config = KafkaSourceConfig::new("orders", "127.0.0.1:1", "t");
         config.settings = Settings::new().with(key, value);
-        config.start_timeout = Duration::from_secs(1);
-        source_failure(config)
+        // No broker is asked for it: there is none.
+        let error = config.check().unwrap_err();
+        assert_eq!(error.to_string(), source_failure(config).to_string());
+        error
     };
     for key in ["enable.auto.commit", "enable.auto.offset.store", "auto.offset.reset", "group.id"] {
         let error = with(key, "true");

@@ -60,6 +60,8 @@ pub struct SourceClock {
     policy: Policy,
     guard: Guard,
     partitions: BTreeMap<u32, PartitionClock>,
+    /// All partitions that this instance will read are known, and have ended.
+    ended: bool,
     /// A partition was left out of the frontier at some time.
     excluded: bool,
     /// The last mark that was made.
@@ -75,6 +77,7 @@ impl SourceClock {
             policy,
             guard,
             partitions: BTreeMap::new(),
+            ended: false,
             excluded: false,
             told: None,
         }
@@ -157,8 +160,10 @@ impl SourceClock {
         }
     }
 
-    /// Nothing will ever come from any partition.
+    /// Nothing will ever come from any partition, nor from any that is not known yet. An instance
+    /// that reads none says so by this; until then it may still get one, and holds the frontier.
     pub fn finish_all(&mut self) {
+        self.ended = true;
         for clock in self.partitions.values_mut() {
             clock.state = PartitionState::Finished;
         }
@@ -189,8 +194,9 @@ impl SourceClock {
         match least {
             Some((frontier, partition)) => (Standing::Active, frontier, Some(partition)),
             None if idle => (Standing::Idle, EventTime::MIN, None),
-            None if self.partitions.is_empty() => (Standing::None, EventTime::MIN, None),
-            None => (Standing::Finished, EventTime::MAX, None),
+            None if !self.partitions.is_empty() => (Standing::Finished, EventTime::MAX, None),
+            None if self.ended => (Standing::None, EventTime::MIN, None),
+            None => (Standing::Unknown, EventTime::MIN, None),
         }
     }
 
@@ -326,7 +332,7 @@ mod tests {
     #[test]
     fn an_unknown_partition_holds_and_an_empty_one_does_not() {
         let mut clock = clock(0, Guard::default());
-        assert_eq!(clock.standing().0, Standing::None);
+        assert_eq!(clock.standing().0, Standing::Unknown, "it may still get partitions");
         clock.assign(0);
         clock.assign(1);
         clock.observe(0, at(5), false, None);
@@ -341,6 +347,14 @@ mod tests {
         assert_eq!(clock.standing().0, Standing::Finished);
         assert!(clock.mark(0, false).expect("first").excluded);
         assert_eq!(clock.mark(1, false), None, "nothing has changed");
+    }
+
+    #[test]
+    fn an_instance_that_reads_nothing_says_so_once_it_knows() {
+        let mut clock = clock(0, Guard::default());
+        assert_eq!(clock.standing().0, Standing::Unknown);
+        clock.finish_all();
+        assert_eq!(clock.standing().0, Standing::None);
     }
 
     #[test]

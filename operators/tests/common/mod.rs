@@ -85,6 +85,9 @@ pub fn run<R: Send + 'static>(
         });
         let mine = |partition: u32| partition as usize % peers == index;
         (0..feed.partitions).filter(|&p| mine(p)).for_each(|p| input.assign(p));
+        if !(0..feed.partitions).any(mine) {
+            input.reads_nothing();
+        }
         for (row, cut) in feed.rows.iter().filter(|(row, _)| mine(row.partition)) {
             input.send(row.partition, EventTime::from_micros(row.time), *row);
             if *cut {

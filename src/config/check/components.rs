@@ -94,7 +94,7 @@ impl Checker<'_> {
         {
             self.wrong(Mistake::new(rate.place, "`rate` must be more than zero"));
         }
-        self.at_least_one(generate.keys.as_ref().map(|n| (n.value, n.place)), "keys");
+        self.at_least_one(generate.keys.as_ref().map(|n| (u64::from(n.value), n.place)), "keys");
         let partitions = generate.partitions.as_ref().map(|n| (u64::from(n.value), n.place));
         self.at_least_one(partitions, "partitions");
     }
@@ -121,6 +121,23 @@ impl Checker<'_> {
         if let (Some(idle), Some(_)) = (&time.idle_after, &source.file) {
             let message = "`idle_after` has no effect on files: they end, and are finished then";
             self.wrong(Mistake::warning(idle.place, message));
+        }
+    }
+
+    /// Two sinks on one file would write into each other's lines.
+    pub(super) fn shared_files(&mut self) {
+        let pipeline = self.pipeline;
+        let files = pipeline.sinks.0.iter().filter_map(|(_, sink)| Some(&sink.file.as_ref()?.path));
+        let files: Vec<_> = files.collect();
+        for (at, path) in files.iter().enumerate() {
+            if let Some(other) = files[..at].iter().find(|other| other.value == path.value) {
+                let mistake = Mistake::new(path.place, "two sinks write to the same file");
+                self.wrong(
+                    mistake
+                        .also(other.place, "the other one")
+                        .help("give each its own, or let one sink read both"),
+                );
+            }
         }
     }
 

@@ -26,6 +26,9 @@ pub struct Declared {
     pub damaged: bool,
 }
 
+/// As many as there are groups of keys.
+const MOST_WORKERS: u32 = 4_096;
+
 /// What the checks share.
 pub(in crate::config) struct Checker<'a> {
     pub(in crate::config) text: &'a str,
@@ -53,6 +56,7 @@ pub fn check(
     for (name, sink) in &pipeline.sinks.0 {
         checker.sink(name, sink);
     }
+    checker.shared_files();
     let graph = graph::resolve(&mut checker, &kinds);
     let resolved = fields::resolve(&mut checker, &kinds, &graph);
     delivery::notes(&mut checker, &kinds, &graph);
@@ -124,6 +128,10 @@ impl Checker<'_> {
             pipeline.workers.as_ref().map(|n| (u64::from(n.value), n.place)),
             "workers",
         );
+        if let Some(workers) = pipeline.workers.as_ref().filter(|n| n.value > MOST_WORKERS) {
+            let message = format!("more than {MOST_WORKERS} workers are not supported");
+            self.wrong(Mistake::new(workers.place, message));
+        }
         self.above_zero(pipeline.tick.as_ref(), "tick");
         if let Some(Spanned { value: OrOff::Set(value), place }) = pipeline.stats_every {
             self.above_zero(Some(&Spanned { value, place }), "stats_every");

@@ -42,7 +42,7 @@ pub fn typed<T: Default + for<'de> Deserialize<'de>>(
         let place = error.place.unwrap_or(root.place);
         let mut path = Vec::new();
         if let Some(field) = error.missing
-            && let Some(block) = find(&mut root, place, &mut path)
+            && let Some(block) = find(&mut root, place, field, &mut path)
             && place != NOWHERE
         {
             path.push(field.to_owned());
@@ -69,29 +69,31 @@ pub fn typed<T: Default + for<'de> Deserialize<'de>>(
     }
 }
 
-/// The entries of the block at this place.
+/// The entries of the block at this place that lacks a field. By aliases several blocks can have
+/// one place.
 fn find<'a>(
     node: &'a mut Node,
     place: Place,
+    field: &str,
     path: &mut Vec<String>,
 ) -> Option<&'a mut Vec<Entry>> {
     if node.place == place && matches!(node.value, Content::Null) {
         node.value = Content::Map(Vec::new());
     }
-    if node.place == place && matches!(node.value, Content::Map(_)) {
+    if node.place == place && node.lacks(field) {
         let Content::Map(entries) = &mut node.value else { return None };
         return Some(entries);
     }
     match &mut node.value {
         Content::Map(entries) => entries.iter_mut().find_map(|entry| {
             path.push(entry.key.clone());
-            let found = find(&mut entry.node, place, path);
+            let found = find(&mut entry.node, place, field, path);
             if found.is_none() {
                 path.pop();
             }
             found
         }),
-        Content::List(items) => items.iter_mut().find_map(|item| find(item, place, path)),
+        Content::List(items) => items.iter_mut().find_map(|item| find(item, place, field, path)),
         _ => None,
     }
 }

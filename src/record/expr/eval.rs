@@ -71,8 +71,8 @@ impl Expr {
         Ok(match self {
             Expr::Constant(value) => value.into(),
             Expr::Slot(slot) => row.get(*slot).into(),
-            Expr::Not(a) => match condition(a.eval(row)?, "!")? {
-                Some(value) => Val::Bool(!value),
+            Expr::Not(_) | Expr::Binary(Op::And | Op::Or, ..) => match self.truth(row, "")? {
+                Some(value) => Val::Bool(value),
                 None => Val::Null,
             },
             Expr::Negative(a) => match a.eval(row)? {
@@ -81,8 +81,6 @@ impl Expr {
                 Val::Float(value) => Val::Float(-value),
                 other => return Err(Failure(format!("`-` takes a number, not {}", other.kind()))),
             },
-            Expr::Binary(Op::And, a, b) => logical(a, b, row, false, "&&")?,
-            Expr::Binary(Op::Or, a, b) => logical(a, b, row, true, "||")?,
             Expr::Binary(op, a, b) => binary(*op, a.eval(row)?, b.eval(row)?)?,
             Expr::In(a, items) => {
                 let wanted = a.eval(row)?;
@@ -93,7 +91,7 @@ impl Expr {
                 }
                 Val::Bool(false)
             }
-            Expr::Choose(test, yes, no) => match condition(test.eval(row)?, "?")? {
+            Expr::Choose(test, yes, no) => match test.truth(row, "?")? {
                 Some(true) => yes.eval(row)?,
                 _ => no.eval(row)?,
             },
@@ -104,44 +102,79 @@ impl Expr {
     /// Whether the expression is true for a row; null is not.
     #[inline]
     pub fn holds(&self, row: &Row) -> Result<bool, Failure> {
-        match self.eval(row)? {
-            Val::Bool(value) => Ok(value),
-            Val::Null => Ok(false),
-            other => Err(Failure(format!("a condition must be a boolean, not {}", other.kind()))),
+        Ok(self.truth(row, "keep")? == Some(true))
+    }
+
+    /// The expression as a condition; `by` asks for it. Comparisons of fields and constants, which
+    /// most conditions are made of, are made in place.
+    fn truth(&self, row: &Row, by: &str) -> Result<Option<bool>, Failure> {
+        match self {
+            Expr::Not(a) => Ok(a.truth(row, "!")?.map(|value| !value)),
+            // `&&` is decided by false, `||` by true; what decides may stand on either side of a
+            // null.
+            Expr::Binary(op @ (Op::And | Op::Or), a, b) => {
+                let decides = Some(*op == Op::Or);
+                let left = a.truth(row, op.sign())?;
+                if left == decides {
+                    return Ok(decides);
+                }
+                let right = b.truth(row, op.sign())?;
+                Ok(if right == decides || left.is_some() { right } else { None })
+            }
+            Expr::Binary(op, a, b) => {
+                let order = match (a.leaf(row), b.leaf(row)) {
+                    (Some(Value::Int(a)), Some(Value::Int(b))) => a.cmp(b),
+                    (Some(Value::Float(a)), Some(Value::Float(b))) => compare_floats(*a, *b),
+                    (Some(Value::Int(a)), Some(Value::Float(b))) => compare_int_float(*a, *b),
+                    (Some(Value::Float(a)), Some(Value::Int(b))) => {
+                        compare_int_float(*b, *a).reverse()
+                    }
+                    _ => return condition(self.eval(row)?, by),
+                };
+                match compared(*op, order) {
+                    Some(value) => Ok(Some(value)),
+                    None => condition(self.eval(row)?, by),
+                }
+            }
+            _ => condition(self.eval(row)?, by),
         }
     }
+
+    /// The value of a field or constant, without anything being computed.
+    #[inline]
+    fn leaf<'a>(&'a self, row: &'a Row) -> Option<&'a Value> {
+        match self {
+            Expr::Constant(value) => Some(value),
+            Expr::Slot(slot) => Some(row.get(*slot)),
+            _ => None,
+        }
+    }
+}
+
+/// What a comparison says about an order; `None` for an operator that is no comparison.
+#[inline]
+fn compared(op: Op, order: Ordering) -> Option<bool> {
+    Some(match op {
+        Op::Equal => order.is_eq(),
+        Op::Differs => order.is_ne(),
+        Op::Less => order.is_lt(),
+        Op::AtMost => order.is_le(),
+        Op::Greater => order.is_gt(),
+        Op::AtLeast => order.is_ge(),
+        _ => return None,
+    })
 }
 
 fn overflow() -> Failure {
     Failure("the result does not fit into 64 bits".into())
 }
 
-fn condition(value: Val<'_>, sign: &str) -> Result<Option<bool>, Failure> {
+fn condition(value: Val<'_>, by: &str) -> Result<Option<bool>, Failure> {
     match value {
         Val::Bool(value) => Ok(Some(value)),
         Val::Null => Ok(None),
-        other => Err(Failure(format!("`{sign}` takes a boolean, not {}", other.kind()))),
+        other => Err(Failure(format!("`{by}` takes a boolean, not {}", other.kind()))),
     }
-}
-
-/// `&&` is decided by false, `||` by true; what decides may stand on either side of a null.
-fn logical<'a>(
-    a: &'a Expr,
-    b: &'a Expr,
-    row: &'a Row,
-    decides: bool,
-    sign: &str,
-) -> Result<Val<'a>, Failure> {
-    let left = condition(a.eval(row)?, sign)?;
-    if left == Some(decides) {
-        return Ok(Val::Bool(decides));
-    }
-    let right = condition(b.eval(row)?, sign)?;
-    Ok(match (left, right) {
-        (_, Some(right)) if right == decides => Val::Bool(decides),
-        (Some(_), Some(right)) => Val::Bool(right),
-        _ => Val::Null,
-    })
 }
 
 fn equal(a: &Val<'_>, b: &Val<'_>) -> bool {
@@ -179,14 +212,12 @@ fn binary<'a>(op: Op, a: Val<'a>, b: Val<'a>) -> Result<Val<'a>, Failure> {
         (Val::Bool(a), Val::Bool(b)) => Some(a.cmp(b)),
         _ => numbers(&a, &b),
     };
-    let compared = match op {
-        Op::Less => order.map(Ordering::is_lt),
-        Op::AtMost => order.map(Ordering::is_le),
-        Op::Greater => order.map(Ordering::is_gt),
-        Op::AtLeast => order.map(Ordering::is_ge),
+    match op {
+        Op::Less | Op::AtMost | Op::Greater | Op::AtLeast => {}
         _ => return arithmetic(op, a, b),
-    };
-    compared.map(Val::Bool).ok_or_else(|| mismatch(op, &a, &b))
+    }
+    let value = order.and_then(|order| compared(op, order));
+    value.map(Val::Bool).ok_or_else(|| mismatch(op, &a, &b))
 }
 
 fn mismatch(op: Op, a: &Val<'_>, b: &Val<'_>) -> Failure {

@@ -10,11 +10,9 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess
 use serde_json::value::RawValue;
 
 use crate::decode::{Decode, Raw};
+use crate::record::reject::KEPT;
 use crate::record::{Row, Schema, Value};
 use crate::source::Reject;
-
-/// How much of a record that was refused is kept.
-const KEPT: usize = 4_096;
 
 /// Decodes JSON objects into rows of a schema.
 #[derive(Clone, Debug)]

@@ -193,7 +193,7 @@ fn nothing_is_lost_between_many_threads() {
                     let (records, poll) = take(&mut source, 5);
                     all.extend(records);
                     match poll {
-                        Poll::Finished => return all,
+                        Poll::Finished | Poll::None => return all,
                         Poll::Pending => thread::yield_now(),
                         Poll::Ready | Poll::None => {}
                     }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use rdkafka::config::ClientConfig;
 use tiderace_operators::time::EventTime;
 
 use crate::error::{Error, Kind, Result};
-use crate::kafka::config::Settings;
+use crate::kafka::config::{Role, Settings, accepted, client};
 use crate::source::Partition;
 
 /// Where a source starts to read a partition.
@@ -96,7 +97,7 @@ impl KafkaSourceConfig {
         format!("source `{}`", self.name)
     }
 
-    /// Says what is wrong before anything is asked of a broker.
+    /// Says what is wrong with the settings, without asking a broker.
     pub fn check(&self) -> Result<()> {
         let wrong = |text: &str| Err(Error::new(Kind::Config, format!("{}: {text}", self.what())));
         if self.topics.is_empty() {
@@ -124,7 +125,13 @@ impl KafkaSourceConfig {
                 "an offset is given for `{topic}`, which is not among its topics"
             ));
         }
-        Ok(())
+        accepted(&self.what(), &self.client()?)
+    }
+
+    /// The settings of the client.
+    pub(crate) fn client(&self) -> Result<ClientConfig> {
+        let own = [("group.id", self.group.as_str())];
+        client(Role::Source, &self.name, &self.brokers, &self.settings, &own)
     }
 
     /// The number by which the engine knows a partition of one of the topics.

@@ -32,11 +32,13 @@ struct Found {
 }
 
 impl Discovery {
-    /// Looks every `config.discovery`, beginning one such time from now.
+    /// Looks every `config.discovery`, beginning one such time from now. With `serve` it serves the
+    /// client's events too, because nobody reads from it.
     pub(super) fn start(
         config: Arc<KafkaSourceConfig>,
         consumer: Arc<BaseConsumer<Context>>,
         mut counts: Vec<(String, usize)>,
+        serve: bool,
     ) -> Result<Self> {
         let (stop, stopped) = channel();
         let found = Arc::new(Found::default());
@@ -45,6 +47,10 @@ impl Discovery {
         let every = config.discovery.max(Duration::from_millis(100));
         let looker = std::thread::Builder::new().name("kafka-discovery".into()).spawn(move || {
             while stopped.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
+                for _ in 0..if serve { 256 } else { 0 } {
+                    // No record can come: nothing is assigned.
+                    let _ = consumer.poll(Duration::ZERO);
+                }
                 for (topic, count) in &mut counts {
                     match partitions(&consumer, topic) {
                         Some(now) => told.compare(&config, topic, count, now),

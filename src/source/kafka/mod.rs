@@ -4,13 +4,15 @@
 //! knows nothing of ticks, and would move partitions while their records are in flight. Offsets are
 //! committed to the group after delivery, for resuming and for watching the lag.
 //!
-//! Opening, recovery and closing ask brokers and wait; that happens on helper threads ([`open`]).
-//! Reading is [`read`], and [`discover`] looks for new partitions.
+//! Opening, recovery and closing ask brokers and wait; that happens on helper threads (`open`,
+//! `ask`). `read` and `reader` hand out records, and `discover` looks for new partitions.
 
+mod ask;
 mod config;
 mod discover;
 mod open;
 mod read;
+mod reader;
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
@@ -53,6 +55,8 @@ pub struct KafkaCounters {
 enum State {
     Opening(Receiver<Result<Opened>>),
     Reading(Box<Reading>, Option<Discovery>),
+    /// There is no partition for this instance; the client is gone but for the one that looks.
+    Empty(Option<Discovery>),
     Closed,
 }
 
@@ -85,21 +89,33 @@ impl<D: Decode> KafkaSource<D> {
                 counters.new_partitions = discovery.as_ref().map_or(0, Discovery::appeared);
                 counters
             }
+            State::Empty(discovery) => {
+                let new_partitions = discovery.as_ref().map_or(0, Discovery::appeared);
+                KafkaCounters { new_partitions, ..self.counters }
+            }
             _ => self.counters,
         }
     }
 
     fn opened(&mut self, opened: Opened, batch: &mut Batch<D::Record>) -> Result<()> {
-        let consumer = Arc::clone(opened.queue.consumer());
-        let counts = opened.counts.clone();
-        let reading = Reading::new(Arc::clone(&self.config), opened);
-        reading.announce(batch);
         // One instance looks; the others would only see the same.
         let looks = self.context.worker == 0 && !self.config.bounded;
+        let empty = opened.logs.is_empty();
         let discovery = match looks {
-            true => Some(Discovery::start(Arc::clone(&self.config), consumer, counts)?),
+            true => {
+                let consumer = Arc::clone(opened.queue.consumer());
+                let counts = opened.counts.clone();
+                Some(Discovery::start(Arc::clone(&self.config), consumer, counts, empty)?)
+            }
             false => None,
         };
+        if empty {
+            self.state = State::Empty(discovery);
+            // Nobody would serve the client's events; letting go of it takes a while.
+            return thread(&self.config, "kafka-close", move || drop(opened));
+        }
+        let reading = Reading::new(Arc::clone(&self.config), opened);
+        reading.announce(batch);
         self.state = State::Reading(Box::new(reading), discovery);
         Ok(())
     }
@@ -127,13 +143,15 @@ impl<D: Decode> Source for KafkaSource<D> {
                 }
             }
         }
+        let (State::Reading(_, discovery) | State::Empty(discovery)) = &self.state else {
+            return Ok(Poll::Finished);
+        };
+        if let Some(error) = discovery.as_ref().and_then(Discovery::error) {
+            return Err(error);
+        }
         match &mut self.state {
-            State::Reading(reading, discovery) => {
-                if let Some(error) = discovery.as_ref().and_then(Discovery::error) {
-                    return Err(error);
-                }
-                reading.read(&mut self.decoder, limit, batch)
-            }
+            State::Reading(reading, _) => reading.read(&mut self.decoder, limit, batch),
+            State::Empty(_) if !self.config.bounded => Ok(Poll::None),
             _ => Ok(Poll::Finished),
         }
     }
@@ -147,9 +165,10 @@ impl<D: Decode> Source for KafkaSource<D> {
 
     fn close(&mut self) {
         self.counters = self.counters();
-        let State::Reading(reading, discovery) = std::mem::replace(&mut self.state, State::Closed)
-        else {
-            return;
+        let (reading, discovery) = match std::mem::replace(&mut self.state, State::Closed) {
+            State::Reading(reading, discovery) => (Some(reading), discovery),
+            State::Empty(discovery) => (None, discovery),
+            State::Opening(_) | State::Closed => return,
         };
         let (done, wait) = channel();
         // Closing a consumer may hang inside librdkafka, and must not take the worker with it.
@@ -157,7 +176,9 @@ impl<D: Decode> Source for KafkaSource<D> {
             if let Some(discovery) = discovery {
                 discovery.stop();
             }
-            reading.close();
+            if let Some(reading) = reading {
+                reading.close();
+            }
             let _ = done.send(());
         });
         let waited = closing.map(|()| wait.recv_timeout(CLOSING));

@@ -1,20 +1,22 @@
-//! Reading the assigned partitions: records, their ends, their lag, their troubles.
+//! Reading: one turn after another over all partitions of an instance.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::sync::mpsc::TryRecvError;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
+use super::KafkaCounters;
+use super::ask::position;
 use super::config::KafkaSourceConfig;
-use super::open::{Asking, Log, Opened, missing, position, reassign};
-use super::{KafkaCounters, thread};
-use crate::decode::{Decode, Headers, Raw};
+use super::open::{Opened, forward, missing, reassign};
+use super::reader::{End, Logs};
+use crate::decode::Decode;
 use crate::error::{Error, Kind, Result};
-use crate::kafka::queue::{BatchQueue, Taken};
-use crate::source::{Batch, Message, Offset, Partition, PartitionEvent, Poll};
+use crate::kafka::queue::BatchQueue;
+use crate::source::{Batch, Offset, Partition, PartitionEvent, Poll};
 
 /// How often the lag is told and the statistics are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -30,62 +32,6 @@ pub(super) struct Reading {
     counters: KafkaCounters,
     looked: Option<Instant>,
     warned: Option<Instant>,
-}
-
-/// The partitions, found again from what a message says.
-struct Logs {
-    logs: Vec<Reader>,
-    topics: Vec<(String, Vec<Option<usize>>)>,
-    /// What the last message belonged to: messages come in runs.
-    last: (usize, i32, usize),
-}
-
-struct Reader {
-    log: Log,
-    /// The position behind the last record handed over: `log.next` may be beyond it, when nothing
-    /// but markers of transactions follows.
-    handed: Offset,
-    end: End,
-    /// The partition's position was not in the log, and its bounds are being asked for.
-    lost: Option<Receiver<Result<(Offset, Offset)>>>,
-}
-
-/// Whether the position is at the end of the partition.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum End {
-    Behind,
-    CaughtUp,
-    Unconfirmed,
-    Finished,
-}
-
-impl Logs {
-    fn new(config: &KafkaSourceConfig, logs: Vec<Log>) -> Self {
-        let mut topics: Vec<_> = config.topics.iter().map(|t| (t.clone(), Vec::new())).collect();
-        for (index, log) in logs.iter().enumerate() {
-            let (_, places) =
-                topics.iter_mut().find(|(t, _)| *t == log.topic).expect("made from these topics");
-            let partition = log.partition.unsigned_abs() as usize;
-            if places.len() <= partition {
-                places.resize(partition + 1, None);
-            }
-            places[partition] = Some(index);
-        }
-        let reader = |log: Log| Reader { handed: log.next, log, end: End::Behind, lost: None };
-        Logs { logs: logs.into_iter().map(reader).collect(), topics, last: (0, -1, 0) }
-    }
-
-    #[inline]
-    fn of(&mut self, message: Taken<'_>) -> Option<&mut Reader> {
-        let (topic, partition) = (message.topic_id(), message.partition());
-        if self.last.0 != topic || self.last.1 != partition {
-            let (_, places) =
-                self.topics.iter().find(|(name, _)| name.as_bytes() == message.topic())?;
-            let index = places.get(usize::try_from(partition).ok()?).copied().flatten()?;
-            self.last = (topic, partition, index);
-        }
-        self.logs.get_mut(self.last.2)
-    }
 }
 
 impl Reading {
@@ -113,10 +59,7 @@ impl Reading {
         limit: usize,
         batch: &mut Batch<D::Record>,
     ) -> Result<Poll> {
-        self.serve()?;
-        if self.logs.logs.is_empty() {
-            return Ok(if self.config.bounded { Poll::Finished } else { Poll::None });
-        }
+        self.serve(4)?;
         self.recover()?;
         let taken = self.take(decoder, limit.clamp(1, MOST), batch)?;
         self.look(batch);
@@ -126,10 +69,9 @@ impl Reading {
         Ok(if taken == limit.clamp(1, MOST) { Poll::Ready } else { Poll::Pending })
     }
 
-    /// Serves the client's callbacks: logs, errors, statistics, results of commits.
-    fn serve(&mut self) -> Result<()> {
-        // One call serves one event; more of them wait for the next time.
-        for _ in 0..4 {
+    /// Serves events of the client: logs, errors, statistics, results of commits.
+    fn serve(&self, events: usize) -> Result<()> {
+        for _ in 0..events {
             match self.queue.consumer().poll(Duration::ZERO) {
                 Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
                     let text =
@@ -168,6 +110,7 @@ impl Reading {
                 counters.partition_errors += 1;
                 return Ok::<(), Error>(());
             };
+            reader.muted = false;
             match message.error() {
                 None => reader.record(decoder, message, batch),
                 Some(RDKafkaErrorCode::PartitionEOF) => reader.at_end(message.offset(), batch),
@@ -196,6 +139,9 @@ impl Reading {
     /// Goes on where the user wants to if a position was not in the log.
     fn recover(&mut self) -> Result<()> {
         for reader in &mut self.logs.logs {
+            if reader.muted {
+                forward(&self.queue, &reader.log);
+            }
             let Some(lost) = &reader.lost else { continue };
             let bounds = match lost.try_recv() {
                 Ok(bounds) => bounds?,
@@ -205,7 +151,7 @@ impl Reading {
                     return Err(Error::new(Kind::Bug, text));
                 }
             };
-            reader.lost = None;
+            (reader.lost, reader.muted) = (None, true);
             let log = &mut reader.log;
             let next = missing(&self.config, &log.topic, log.partition, log.next, bounds)?;
             self.counters.skipped += next.saturating_sub(log.next);
@@ -269,6 +215,8 @@ impl Reading {
             let text = format!("{}: commit to group `{group}`: {why}", self.config.what());
             Error::new(Kind::Unreachable, text)
         };
+        // After the end of a bounded read this is the only one who serves them.
+        self.serve(64)?;
         let mut list = TopicPartitionList::with_capacity(positions.len());
         for (partition, offset) in positions {
             let Some(reader) = self.logs.logs.iter().find(|r| r.log.id == *partition) else {
@@ -285,7 +233,7 @@ impl Reading {
         let consumer = self.queue.consumer();
         let sent = match positions.is_empty() {
             true => Ok(()),
-            false => consumer.commit(&list, CommitMode::Async),
+            false => self.queue.commit(&list),
         };
         // The answer to an earlier commit comes late; it is told with the next one.
         let earlier = consumer.client().context().take_commit_failure();
@@ -299,114 +247,5 @@ impl Reading {
             tracing::debug!("{}: unassign: {error}", self.config.what());
         }
         drop(self.queue);
-    }
-}
-
-impl Reader {
-    #[inline]
-    fn record<D: Decode>(
-        &mut self,
-        decoder: &mut D,
-        message: Taken<'_>,
-        batch: &mut Batch<D::Record>,
-    ) {
-        let offset = position(message.offset());
-        // Beyond the end of a bounded read, or already handed over.
-        if self.end == End::Finished || offset < self.log.next {
-            return;
-        }
-        if self.log.end.is_some_and(|end| offset >= end) {
-            self.log.next = self.log.next.max(self.log.end.unwrap_or(offset));
-            return self.finish(batch);
-        }
-        let (payload, key) = (message.payload(), message.key());
-        let timestamp = message.timestamp();
-        let bytes = payload.map_or(0, <[u8]>::len) + key.map_or(0, <[u8]>::len);
-        let headers: &dyn Headers = &message;
-        let partition = self.log.id;
-        let raw = Raw { payload, key, headers, timestamp, partition, offset };
-        let next = offset + 1;
-        batch.push(Message {
-            partition: self.log.id,
-            next,
-            timestamp,
-            bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
-            record: decoder.decode(raw),
-        });
-        (self.log.next, self.handed, self.end) = (next, next, End::Behind);
-    }
-
-    fn at_end<R>(&mut self, end: i64, batch: &mut Batch<R>) {
-        if self.end == End::Finished {
-            return;
-        }
-        self.log.next = self.log.next.max(position(end));
-        if self.end != End::CaughtUp {
-            self.end = End::CaughtUp;
-            batch.event(self.log.id, PartitionEvent::CaughtUp);
-        }
-        self.finish(batch);
-    }
-
-    /// Ends a bounded read that has come to its end.
-    fn finish<R>(&mut self, batch: &mut Batch<R>) {
-        if self.end != End::Finished && self.log.end.is_some_and(|end| self.log.next >= end) {
-            self.end = End::Finished;
-            batch.event(self.log.id, PartitionEvent::Finished);
-        }
-    }
-
-    fn doubt<R>(&mut self, batch: &mut Batch<R>) {
-        if self.end == End::CaughtUp {
-            self.end = End::Unconfirmed;
-            batch.event(self.log.id, PartitionEvent::Unconfirmed);
-        }
-    }
-
-    /// The position is not in the log: asks for the bounds, on a helper thread.
-    fn ask_bounds(
-        &mut self,
-        config: &Arc<KafkaSourceConfig>,
-        consumer: &Arc<rdkafka::consumer::BaseConsumer<crate::kafka::context::Context>>,
-    ) -> Result<()> {
-        if self.lost.is_some() || self.end == End::Finished {
-            return Ok(());
-        }
-        let (answer, answered) = channel();
-        let (asked, consumer) = (Arc::clone(config), Arc::clone(consumer));
-        let (topic, partition) = (self.log.topic.clone(), self.log.partition);
-        thread(config, "kafka-bounds", move || {
-            let bounds = Asking::new(&asked, &consumer).watermarks(&topic, partition);
-            let _ = answer.send(bounds);
-        })?;
-        self.lost = Some(answered);
-        Ok(())
-    }
-
-    /// An error of the partition: whether it stops the run.
-    fn trouble(
-        &self,
-        config: &KafkaSourceConfig,
-        code: RDKafkaErrorCode,
-        message: Taken<'_>,
-    ) -> Result<()> {
-        use RDKafkaErrorCode as Code;
-        let kind = match code {
-            Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => {
-                Kind::Failed
-            }
-            Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed => Kind::Config,
-            Code::BadMessage | Code::BadCompression | Code::InvalidMessage => Kind::Data,
-            Code::Fatal => Kind::Failed,
-            _ => return Ok(()),
-        };
-        let (topic, partition) = (&self.log.topic, self.log.partition);
-        let text = format!(
-            "{}: topic `{topic}`, partition {partition}, from offset {} on: {}",
-            config.what(),
-            self.log.next,
-            message.error_text()
-        );
-        Err(Error::new(kind, text))
     }
 }
