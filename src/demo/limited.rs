@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::error::Error;
 use crate::source::kafka::owner;
 use crate::source::{
-    Batch, Offset, Partition, PartitionEvent, Poll, Replay, Source, SourceContext,
+    Answers, Batch, Offset, Partition, PartitionEvent, Poll, Replay, Source, SourceContext,
 };
 
 /// Where each partition of this worker ends, if it does.
@@ -69,6 +69,10 @@ impl<S: Source> Source for Limited<S> {
 
     fn commit(&mut self, positions: &[(Partition, Offset)]) -> Result<(), Error> {
         self.source.commit(positions)
+    }
+
+    fn answers(&mut self) -> Option<Answers> {
+        self.source.answers()
     }
 
     fn close(&mut self) {

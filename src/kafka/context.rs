@@ -8,10 +8,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rdkafka::ClientContext;
-use rdkafka::TopicPartitionList;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::{Offset, TopicPartitionList};
 use serde::Deserialize;
 
 /// The state of a client as its callbacks know it.
@@ -20,7 +20,7 @@ pub(crate) struct Context {
     what: String,
     down: AtomicBool,
     commit_failures: AtomicU64,
-    commit_failure: Mutex<Option<String>>,
+    committed: Mutex<Vec<(String, i32, i64)>>,
     last: Mutex<Option<String>>,
     refused: Mutex<Option<String>>,
     connections: Mutex<Option<Connections>>,
@@ -35,7 +35,7 @@ impl Context {
             what,
             down: AtomicBool::new(false),
             commit_failures: AtomicU64::new(0),
-            commit_failure: Mutex::new(None),
+            committed: Mutex::default(),
             last: Mutex::new(None),
             refused: Mutex::new(None),
             connections: Mutex::new(None),
@@ -54,14 +54,14 @@ impl Context {
         }
     }
 
-    /// How many commits have failed.
+    /// How many offsets were not committed.
     pub(crate) fn commit_failures(&self) -> u64 {
         self.commit_failures.load(Ordering::Relaxed)
     }
 
-    /// The last failed commit that was not taken yet.
-    pub(crate) fn take_commit_failure(&self) -> Option<String> {
-        take(&self.commit_failure)
+    /// The offsets that were committed since this was last asked, by topic and partition.
+    pub(crate) fn take_committed(&self) -> Vec<(String, i32, i64)> {
+        std::mem::take(&mut *lock(&self.committed))
     }
 
     /// What went wrong last with a connection.
@@ -150,11 +150,18 @@ impl ClientContext for Context {
 }
 
 impl ConsumerContext for Context {
-    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
-        if let Err(error) = result {
-            self.commit_failures.fetch_add(1, Ordering::Relaxed);
-            tracing::debug!("{}: {error}", self.what);
-            *lock(&self.commit_failure) = Some(error.to_string());
+    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
+        match result {
+            Ok(()) => {
+                lock(&self.committed).extend(offsets.elements().iter().filter_map(|element| {
+                    let Offset::Offset(offset) = element.offset() else { return None };
+                    Some((element.topic().to_owned(), element.partition(), offset))
+                }))
+            }
+            Err(error) => {
+                self.commit_failures.fetch_add(offsets.count() as u64, Ordering::Relaxed);
+                tracing::warn!("{}: offsets were not committed: {error}", self.what);
+            }
         }
     }
 }

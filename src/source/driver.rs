@@ -29,6 +29,8 @@ use crate::flow::{Flow, Shared};
 const BATCH: usize = 8_192;
 /// How long a source without news waits before it is asked again, at most.
 const LONGEST_WAIT: Duration = Duration::from_millis(10);
+/// How long the answers to the last commits may take.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
 /// How often a source reports to the board.
 const REPORT_EVERY: Duration = Duration::from_millis(250);
 
@@ -151,7 +153,9 @@ impl<'scope> Flow<'scope> {
                 }
                 run.commit(this, now, caps.is_none());
                 run.report(this, now, caps.is_none());
-                if caps.is_none() && (run.settled() || run.shared.host.failed()) {
+                let answered = run.answered(this, now, caps.is_none());
+                let settled = run.settled() && answered;
+                if caps.is_none() && (settled || run.shared.host.failed()) {
                     this.source.close();
                     run.report(this, now, true);
                     instance = None;
@@ -347,6 +351,26 @@ impl Run {
     /// Whether everything that was read has been delivered and committed.
     fn settled(&self) -> bool {
         self.undelivered.is_empty() && (self.delivered.is_empty() || !self.options.auto_commit)
+    }
+
+    /// Whether the source has answered every commit, or has been given long enough to.
+    fn answered<S, F, T>(
+        &mut self,
+        instance: &mut Instance<S, F>,
+        now: Duration,
+        last: bool,
+    ) -> bool
+    where
+        S: Source,
+        T: IntoTime,
+        F: Fn(&S::Record) -> T,
+    {
+        let open = instance.unanswered();
+        let given_up = last && now.saturating_sub(self.committed_at) > LAST_ANSWERS;
+        if open > 0 && given_up {
+            tracing::warn!("{open} positions were not known to be committed when the run ended");
+        }
+        open == 0 || given_up
     }
 
     /// Sees to it that this operator runs again when there is something to do.

@@ -12,8 +12,8 @@ use tiderace_operators::time::{EventTime, Timed};
 use tiderace_operators::watermark::{Mark, PartitionState, SourceClock, SourceId};
 
 use super::{
-    Batch, IntoTime, Message, NoTime, OnMissing, Partition, PartitionEvent, Poll, Positions,
-    Reject, Source, Times,
+    Answers, Batch, IntoTime, Message, NoTime, OnMissing, Partition, PartitionEvent, Poll,
+    Positions, Reject, Source, Times,
 };
 use crate::error::{Error, Kind};
 use crate::observe::{PartitionReport, SourceReport};
@@ -86,6 +86,8 @@ pub(crate) struct Instance<S: Source, F> {
     counters: Arc<Counters>,
     failures_in_a_row: u64,
     looked_at: Option<Duration>,
+    /// Positions that were given to the source to commit and are not answered.
+    unanswered: u64,
     report: SourceReport,
 }
 
@@ -121,6 +123,7 @@ where
             counters,
             failures_in_a_row: 0,
             looked_at: None,
+            unanswered: 0,
             report,
         }
     }
@@ -279,18 +282,44 @@ where
 
     /// What these positions led to is delivered: tells the source.
     pub(crate) fn commit(&mut self, positions: &[(Partition, u64)]) {
+        let asked = positions.len() as u64;
         match self.source.commit(positions) {
-            Ok(()) => {
-                self.report.committed += positions.len() as u64;
-                for (partition, position) in positions {
-                    if let Some(progress) = self.progress.get_mut(partition) {
-                        progress.committed = Some(*position);
-                    }
+            Ok(()) => match self.source.answers() {
+                Some(answers) => {
+                    self.unanswered += asked;
+                    self.answered(answers);
                 }
-            }
+                None => self.committed(positions),
+            },
             Err(error) => {
-                self.report.commit_failures += positions.len() as u64;
+                self.report.commit_failures += asked;
                 tracing::warn!(source = %self.name, %error, "positions were not committed");
+            }
+        }
+    }
+
+    /// How many positions were given to the source to commit and are not answered; asks it.
+    pub(crate) fn unanswered(&mut self) -> u64 {
+        if self.unanswered > 0
+            && let Some(answers) = self.source.answers()
+        {
+            self.answered(answers);
+        }
+        self.unanswered
+    }
+
+    fn answered(&mut self, answers: Answers) {
+        let count = answers.committed.len() as u64 + answers.failed;
+        self.unanswered = self.unanswered.saturating_sub(count);
+        self.report.commit_failures += answers.failed;
+        self.committed(&answers.committed);
+    }
+
+    fn committed(&mut self, positions: &[(Partition, u64)]) {
+        self.report.committed += positions.len() as u64;
+        for (partition, position) in positions {
+            if let Some(progress) = self.progress.get_mut(partition) {
+                progress.committed = Some(*position);
             }
         }
     }

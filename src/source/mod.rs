@@ -100,8 +100,23 @@ pub trait Source: 'static {
     /// time with growing positions; a failure is counted and does not stop the run.
     fn commit(&mut self, positions: &[(Partition, Offset)]) -> Result<(), Error>;
 
+    /// For a source whose commits take their time: the answers that have come since this was last
+    /// asked. `None`: the return of [`Source::commit`] is the answer.
+    fn answers(&mut self) -> Option<Answers> {
+        None
+    }
+
     /// Lets go of everything. Called exactly once, also after an error.
     fn close(&mut self);
+}
+
+/// Answers to commits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answers {
+    /// The positions that were committed.
+    pub committed: Positions,
+    /// How many positions were not.
+    pub failed: u64,
 }
 
 /// What a source tells about one of its partitions.

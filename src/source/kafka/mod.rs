@@ -23,7 +23,7 @@ use discover::Discovery;
 use open::{Opened, open};
 use read::Reading;
 
-use super::{Batch, Offset, Partition, Poll, Replay, Source, SourceContext};
+use super::{Answers, Batch, Offset, Partition, Poll, Replay, Source, SourceContext};
 use crate::decode::Decode;
 use crate::error::{Error, Kind, Result};
 
@@ -161,6 +161,13 @@ impl<D: Decode> Source for KafkaSource<D> {
             State::Reading(reading, _) if self.config.commit => reading.commit(positions),
             _ => Ok(()),
         }
+    }
+
+    fn answers(&mut self) -> Option<Answers> {
+        Some(match &mut self.state {
+            State::Reading(reading, _) if self.config.commit => reading.answers(),
+            _ => Answers::default(),
+        })
     }
 
     fn close(&mut self) {

@@ -16,7 +16,7 @@ use super::reader::{End, Logs};
 use crate::decode::Decode;
 use crate::error::{Error, Kind, Result};
 use crate::kafka::queue::BatchQueue;
-use crate::source::{Batch, Offset, Partition, PartitionEvent, Poll};
+use crate::source::{Answers, Batch, Offset, Partition, PartitionEvent, Poll};
 
 /// How often the lag is told and the statistics are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -32,13 +32,23 @@ pub(super) struct Reading {
     counters: KafkaCounters,
     looked: Option<Instant>,
     warned: Option<Instant>,
+    /// Failed commits that were told.
+    told_failures: u64,
 }
 
 impl Reading {
     pub(super) fn new(config: Arc<KafkaSourceConfig>, opened: Opened) -> Self {
         let counters = KafkaCounters { skipped: opened.skipped, ..KafkaCounters::default() };
         let logs = Logs::new(&config, opened.logs);
-        Reading { config, queue: opened.queue, logs, counters, looked: None, warned: None }
+        Reading {
+            config,
+            queue: opened.queue,
+            logs,
+            counters,
+            looked: None,
+            warned: None,
+            told_failures: 0,
+        }
     }
 
     /// Tells which partitions are read.
@@ -230,15 +240,27 @@ impl Reading {
             list.add_partition_offset(&reader.log.topic, reader.log.partition, next)
                 .map_err(|e| failed(e.to_string()))?;
         }
-        let consumer = self.queue.consumer();
-        let sent = match positions.is_empty() {
+        match positions.is_empty() {
             true => Ok(()),
-            false => self.queue.commit(&list),
-        };
-        // The answer to an earlier commit comes late; it is told with the next one.
-        let earlier = consumer.client().context().take_commit_failure();
-        sent.map_err(|e| failed(e.to_string()))?;
-        earlier.map_or(Ok(()), |why| Err(failed(why)))
+            false => self.queue.commit(&list).map_err(|e| failed(e.to_string())),
+        }
+    }
+
+    /// The answers to commits that have come.
+    pub(super) fn answers(&mut self) -> Answers {
+        if let Err(error) = self.serve(64) {
+            tracing::debug!("{}: {error}", self.config.what());
+        }
+        let context = self.queue.consumer().client().context();
+        let failures = context.commit_failures();
+        let mut answers = Answers { failed: failures - self.told_failures, ..Answers::default() };
+        for (topic, partition, offset) in context.take_committed() {
+            if let Some(id) = self.config.partition(&topic, partition) {
+                answers.committed.push((id, position(offset)));
+            }
+        }
+        self.told_failures = failures;
+        answers
     }
 
     /// Lets go of the partitions, then of the queue, then of the consumer.
