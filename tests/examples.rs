@@ -106,13 +106,28 @@ fn kafka_pipeline() {
     assert!(runs("kafka_pipeline").len() >= 2);
 }
 
+/// The first block of this kind in the README.
+fn readme(kind: &str) -> String {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let start = format!("```{kind}\n");
+    let (_, block) = readme.split_once(&start).expect("such a block");
+    block.split_once("```").expect("its end").0.to_owned()
+}
+
 #[test]
 fn the_program_in_the_readme_is_hello() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
     let hello = std::fs::read_to_string(root.join("examples/hello.rs")).unwrap();
-    let (_, code) = readme.split_once("```rust").expect("a program");
-    let (_, code) = code.split_once('\n').unwrap();
-    let (code, _) = code.split_once("```").expect("its end");
-    assert_eq!(code, hello);
+    assert_eq!(readme("rust,no_run"), hello);
+}
+
+#[test]
+fn the_pipeline_in_the_readme_has_no_mistake() {
+    let checked = tiderace::config::load_text("README.yaml", readme("yaml"), &|_| None);
+    let checked = checked.unwrap_or_else(|report| panic!("{}", report.render(false)));
+    assert_eq!(checked.warnings.render(false), "");
+    // What the README says of pipelines with windows is what `check` says of this one.
+    let averages = checked.sinks.iter().find(|sink| sink.name == "averages").unwrap();
+    assert!(averages.delivery.contains("lost in a crash or stop"), "{}", averages.delivery);
 }
