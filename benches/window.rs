@@ -188,8 +188,7 @@ where
     })
     .expect("timely starts");
     guards.join().into_iter().for_each(|guard| guard.expect("a worker panicked"));
-    let totals = *totals.lock().expect("no worker panicked");
-    totals
+    *totals.lock().expect("no worker panicked")
 }
 
 /// User and system time of this process, in nanoseconds.
@@ -219,13 +218,12 @@ fn main() {
             wall: f64::INFINITY,
             cpu: f64::INFINITY,
         };
-        let (fast2, exact2) = (fast.clone(), exact.clone());
         let mut rows = [
             row("bare loop", Box::new(move || bare(events, keys))),
-            row("1 worker", Box::new(move || engine(events, keys, 1, fast.clone()))),
-            row("1 worker, exact sum", Box::new(move || engine(events, keys, 1, exact.clone()))),
-            row("2 workers", Box::new(move || engine(events, keys, 2, fast2.clone()))),
-            row("2 workers, exact sum", Box::new(move || engine(events, keys, 2, exact2.clone()))),
+            row("1 worker", Box::new(move || engine(events, keys, 1, fast))),
+            row("1 worker, exact sum", Box::new(move || engine(events, keys, 1, exact))),
+            row("2 workers", Box::new(move || engine(events, keys, 2, fast))),
+            row("2 workers, exact sum", Box::new(move || engine(events, keys, 2, exact))),
         ];
         let wanted = bare(events, keys);
         for _ in 0..RUNS {

@@ -260,10 +260,7 @@ impl<'scope, T: Tick, D: Data> Events<'scope, T, D> {
 
 impl<'scope, T: Tick> Clock<'scope, T> {
     /// Has the sources stay at most a bounded number of rows ahead of this stream.
-    pub fn watch<D: 'static>(&self, stream: StreamVec<'scope, T, D>)
-    where
-        D: Clone,
-    {
+    pub fn watch<D: Data>(&self, stream: StreamVec<'scope, T, D>) {
         let mut stream = stream;
         for source in self.sources.iter() {
             stream = stream.probe_with(&source.done);

@@ -29,7 +29,6 @@ struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 enum Verb {
-    #[command(disable_help_flag = true)]
     Demo(demo::DemoArgs),
     Run(run::RunArgs),
     Check(check::CheckArgs),

@@ -1,0 +1,133 @@
+//! Every program of `examples/` runs without services, ends by itself, checks its own result and
+//! exits with 0, on one and on two workers; `hello` in two processes too.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Long enough for a busy machine, short enough for a hung program to be seen.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Cargo builds the examples beside the tests.
+fn program(example: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let folder = test.parent().and_then(|deps| deps.parent()).unwrap().join("examples");
+    let program = folder.join(format!("{example}{}", std::env::consts::EXE_SUFFIX));
+    assert!(program.exists(), "`cargo build --examples` first: {program:?} is missing");
+    program
+}
+
+/// Runs an example and returns the lines that it prints, sorted.
+fn run(example: &str, flags: &str) -> Vec<String> {
+    let output = tempfile::tempfile().unwrap();
+    let mut child = Command::new(program(example))
+        .args(flags.split_whitespace())
+        .arg("-q")
+        .stdin(Stdio::null())
+        .stdout(output.try_clone().unwrap())
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if started.elapsed() > PATIENCE {
+            child.kill().unwrap();
+            panic!("{example} {flags} does not end");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    let mut text = String::new();
+    let mut output = output;
+    std::io::Seek::rewind(&mut output).unwrap();
+    std::io::Read::read_to_string(&mut output, &mut text).unwrap();
+    assert!(status.success(), "{example} {flags}: {status}\n{text}");
+    let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+/// Runs an example on one and on two workers; the lines are the same.
+fn runs(example: &str) -> Vec<String> {
+    let one = run(example, "-w 1");
+    assert_eq!(run(example, "-w 2"), one, "{example} with -w 2");
+    one
+}
+
+#[test]
+fn hello() {
+    let mut expected: Vec<_> = (0..30)
+        .map(|n| (n % 3, n / 3))
+        .map(|(sensor, minute)| {
+            let mean = 20 + minute;
+            format!("sensor {sensor}, minute {minute}: 60 readings, mean {mean}.0")
+        })
+        .collect();
+    expected.sort();
+    assert_eq!(runs("hello"), expected);
+    if cfg!(target_os = "linux") {
+        assert_eq!(run("hello", "-n 2"), expected);
+    }
+}
+
+#[test]
+fn late_data() {
+    let lines = runs("late_data");
+    assert_eq!(lines.len(), 5);
+    assert_eq!(lines[0], "late: the record of 4 s, 31 s behind");
+    assert_eq!(lines[1], "window from 0 s: 2");
+}
+
+#[test]
+fn custom_operator() {
+    let lines = runs("custom_operator");
+    assert!(
+        lines.iter().any(|l| l.starts_with("sensor 0 was silent from 29000000 us to 60000000"))
+    );
+    assert!(lines.iter().any(|l| l.starts_with("sensor 3 was silent")));
+}
+
+#[test]
+fn custom_source_sink() {
+    assert_eq!(runs("custom_source_sink").len(), 1);
+}
+
+#[test]
+fn end_to_end_stream() {
+    let lines = runs("end_to_end_stream");
+    assert_eq!(lines.last().unwrap(), "{\"minute\":4,\"sensor\":6,\"readings\":60,\"mean\":26.0}");
+    assert!(lines.contains(&"read 2400, filtered 300, late 0".to_owned()), "{lines:#?}");
+}
+
+#[cfg(feature = "kafka")]
+#[test]
+fn kafka_pipeline() {
+    assert!(runs("kafka_pipeline").len() >= 2);
+}
+
+/// The first block of this kind in the README.
+fn readme(kind: &str) -> String {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let start = format!("```{kind}\n");
+    let (_, block) = readme.split_once(&start).expect("such a block");
+    block.split_once("```").expect("its end").0.to_owned()
+}
+
+#[test]
+fn the_program_in_the_readme_is_hello() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let hello = std::fs::read_to_string(root.join("examples/hello.rs")).unwrap();
+    assert_eq!(readme("rust,no_run"), hello);
+}
+
+#[test]
+fn the_pipeline_in_the_readme_has_no_mistake() {
+    let checked = tiderace::config::load_text("README.yaml", readme("yaml"), &|_| None);
+    let checked = checked.unwrap_or_else(|report| panic!("{}", report.render(false)));
+    assert_eq!(checked.warnings.render(false), "");
+    // What the README says of pipelines with windows is what `check` says of this one.
+    let averages = checked.sinks.iter().find(|sink| sink.name == "averages").unwrap();
+    assert!(averages.delivery.contains("lost in a crash or stop"), "{}", averages.delivery);
+}
