@@ -199,3 +199,71 @@ fn more_workers_than_partitions_finish() {
     balanced(&status, 500);
     assert!(rows.contains("result"));
 }
+
+/// The binary on a pipeline file; the rows its file sinks have written, sorted.
+fn run_file(folder: &std::path::Path, bootstrap: &str, args: &[&str], poll: usize) -> Vec<String> {
+    let name = format!("{}-{poll}", args.join(""));
+    let out = folder.join(format!("{name}-{{worker}}.ndjson"));
+    let late = folder.join(format!("{name}-late-{{worker}}.ndjson"));
+    let pipeline = format!(
+        "name: jobs{name}
+sources:
+  readings:
+    kafka: {{ brokers: '{bootstrap}', topic: readings, start: earliest, until: end,
+              settings: {{ fetch.wait.max.ms: '10' }} }}
+    time: {{ field: at, unit: ms, behind: 5s, idle_after: off, max_future_skew: off }}
+    max_poll_records: {poll}
+steps:
+  once: {{ from: readings, dedup: {{ key: [id], within: 5m }}, lateness: 1s }}
+  windows:
+    from: once
+    key: sensor
+    window: {{ tumbling: 1s }}
+    lateness: 2s
+    aggregate: {{ n: count(), mean: mean(celsius), sum: sum(celsius), low: min(celsius) }}
+sinks:
+  out: {{ from: windows, file: {{ path: '{}' }} }}
+  late: {{ from: [windows.late, once.late], file: {{ path: '{}' }} }}
+",
+        out.display(),
+        late.display()
+    );
+    let file = folder.join(format!("{name}.yaml"));
+    std::fs::write(&file, pipeline).unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tiderace"));
+    let done = command.arg("run").arg(&file).args(["--http", "off"]).args(args).output().unwrap();
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{args:?}: {said}");
+    let mut rows = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        let here = path.file_name().unwrap().to_string_lossy().into_owned();
+        if here.starts_with(&format!("{name}-")) {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let kind = if here.contains("-late-") { "late" } else { "out" };
+            rows.extend(text.lines().map(|line| format!("{kind} {line}")));
+        }
+    }
+    rows.sort();
+    rows
+}
+
+/// Bar: equal sorted output of the binary on threads and on processes, for small and large polls.
+#[test]
+fn threads_and_processes_give_the_same_rows() {
+    let cluster = EmbeddedKafka::start(1).unwrap();
+    cluster.create_topic("readings", PARTITIONS as usize).unwrap();
+    fill(cluster.bootstrap(), "readings", &sensors(), EVENTS);
+    let folder = tempfile::tempdir().unwrap();
+    let wanted = run_file(folder.path(), cluster.bootstrap(), &["-w", "1"], 500);
+    assert!(wanted.iter().any(|row| row.starts_with("late")));
+    assert!(wanted.iter().filter(|row| row.starts_with("out")).count() > 20);
+    let layouts: [&[&str]; 4] =
+        [&["-w", "2"], &["-w", "5"], &["-n", "2", "-w", "1"], &["-n", "2", "-w", "2"]];
+    for poll in [1, 500] {
+        for layout in layouts {
+            let rows = run_file(folder.path(), cluster.bootstrap(), layout, poll);
+            assert!(rows == wanted, "{layout:?}, polls of {poll}");
+        }
+    }
+}

@@ -216,6 +216,7 @@ fn build_source(
         keep_raw: asked.whole,
         time: times,
         max_failures: source.max_failures.as_ref().map(|most| most.value),
+        max_poll_records: source.max_poll_records.as_ref().map(|most| most.value as usize),
     })
 }
 

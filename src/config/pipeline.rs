@@ -63,6 +63,8 @@ pub struct Source {
     pub time: Option<EventTimes>,
     /// How many records in a row may fail to decode before the run ends. Default: no limit.
     pub max_failures: Option<Spanned<u64>>,
+    /// How many records are asked for in one go, at most. Default: 8192.
+    pub max_poll_records: Option<Spanned<u64>>,
 }
 
 /// Reads a Kafka topic, every partition of it.

@@ -52,6 +52,8 @@ pub struct Source {
     pub time: Option<EventTimes>,
     /// How many records in a row may fail to decode.
     pub max_failures: Option<u64>,
+    /// How many records are asked for in one go.
+    pub max_poll_records: Option<usize>,
 }
 
 /// Where a source reads.

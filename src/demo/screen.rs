@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::{Demo, PARTITIONS, PerSecond, READINGS, RESULTS};
 use crate::error::{Error, Kind};
-use crate::observe::{Status, instant, job_status};
+use crate::observe::{Status, grouped, instant, job_status};
 use crate::runtime::{LaunchArgs, Process};
 
 /// The newest result of this process, for the live line, and whether there is one to come.
@@ -132,28 +132,4 @@ pub(super) fn ledger(status: &Status) -> Result<(), Error> {
     }
     let books = serde_json::to_string(&status.operators).unwrap_or_default();
     Err(Error::new(Kind::Bug, format!("the books do not balance: {books}")))
-}
-
-/// A number with a comma at every thousand.
-fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::grouped;
-
-    #[test]
-    fn numbers_have_commas_at_every_thousand() {
-        assert_eq!([0, 999, 1_000].map(grouped), ["0", "999", "1,000"]);
-        assert_eq!(grouped(1_234_567), "1,234,567");
-    }
 }

@@ -9,4 +9,4 @@ mod why;
 pub use board::{Board, PartitionReport, SourceReport};
 pub use publish::{job_status, publish};
 pub use status::{Ledger, OperatorStatus, ProcessStatus, Status};
-pub use why::{instant, why};
+pub use why::{grouped, instant, why};

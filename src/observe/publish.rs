@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::status::{ProcessStatus, Status};
+use super::why::instant;
 use crate::error::{Error, Kind};
 use crate::runtime::Process;
 
@@ -12,6 +13,12 @@ const EVERY: Duration = Duration::from_millis(500);
 
 /// Has this process tell process 0 what it knows, from time to time and at its end.
 pub fn publish(process: &Arc<Process>) -> Result<(), Error> {
+    let asked = Arc::downgrade(process);
+    process.on_dump(move || {
+        if let Some(process) = asked.upgrade() {
+            dump(&job_status(&process));
+        }
+    });
     let last = process.clone();
     process.on_finish(move || bytes(&last));
     let weak = Arc::downgrade(process);
@@ -42,6 +49,15 @@ pub fn job_status(process: &Process) -> Status {
         }
     });
     Status::merge(others.chain([ProcessStatus::take(process.observer(), process.board())]))
+}
+
+/// Tells the log how every operator stands.
+fn dump(status: &Status) {
+    tracing::info!("{}", status.why);
+    for operator in &status.operators {
+        let frontier = operator.frontier.map_or("unknown".to_owned(), instant);
+        tracing::info!(operator = operator.name, frontier, counts = ?operator.counts, "stands");
+    }
 }
 
 fn bytes(process: &Process) -> Vec<u8> {

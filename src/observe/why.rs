@@ -73,9 +73,28 @@ pub fn instant(micros: i64) -> String {
     }
 }
 
+/// A number with a comma at every thousand.
+pub fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_have_commas_at_every_thousand() {
+        let groups = [0, 999, 1_000, 1_234_567].map(grouped);
+        assert_eq!(groups, ["0", "999", "1,000", "1,234,567"]);
+    }
 
     fn partition(number: u32, state: &str, frontier: i64) -> PartitionReport {
         PartitionReport {

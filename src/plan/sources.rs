@@ -12,7 +12,7 @@ use crate::config::plan::{Component, Door, EventTimes, Source, SourceConnector};
 use crate::error::Error;
 use crate::flow::Flow;
 use crate::record::json::JsonDecoder;
-use crate::record::{Row, reject_row};
+use crate::record::{Row, reject, reject_row};
 use crate::source::file::FileSource;
 use crate::source::{NoTime, Rejected, SourceOptions, SourceStream, Times, event_time};
 
@@ -24,8 +24,15 @@ pub(super) fn build<'scope>(
     setup: &Setup,
     streams: &mut Streams<'scope>,
 ) -> Result<(), Error> {
-    let options = SourceOptions { max_failures: source.max_failures, ..SourceOptions::default() };
-    let times = times(source.time.as_ref(), setup);
+    let defaults = SourceOptions::default();
+    let options = SourceOptions {
+        max_failures: source.max_failures,
+        max_poll_records: source.max_poll_records.unwrap_or(defaults.max_poll_records),
+        ..defaults
+    };
+    let schema = source.schema.clone();
+    let times = times(source.time.as_ref(), setup)
+        .rejected_as(move |row| reject("", "", row, &schema).payload);
     let name = &source.name;
     let stream: SourceStream<'scope, Row> = match &source.connector {
         SourceConnector::File(file) => {

@@ -199,7 +199,9 @@ where
                     match time_of(&self.times, &record, wall, progress.previous) {
                         Ok(time) => Ok((time, record)),
                         Err(NoTime { class, message }) => {
-                            Err(Reject { class: class.into(), message, payload: Vec::new() })
+                            let payload = self.times.payload.as_ref();
+                            let payload = payload.map_or_else(Vec::new, |of| of(&record));
+                            Err(Reject::new(class, message, &payload))
                         }
                     }
                 });

@@ -64,6 +64,7 @@ pub struct Times<D, F> {
     pub(crate) of: F,
     pub(crate) policy: Policy,
     pub(crate) announces: Option<Announces<D>>,
+    pub(crate) payload: Option<Payload<D>>,
     pub(crate) guard: Guard,
     pub(crate) idle_after: Option<Duration>,
     pub(crate) on_missing: OnMissing,
@@ -72,6 +73,9 @@ pub struct Times<D, F> {
 /// Says which records of a punctuated source move the frontier.
 pub(crate) type Announces<D> = Rc<dyn Fn(&D) -> bool>;
 
+/// Gives the bytes of a record for the rejects.
+pub(crate) type Payload<D> = Rc<dyn Fn(&D) -> Vec<u8>>;
+
 /// Event time is what this function says; it may return an [`EventTime`], an `Option` of one, or a
 /// `Result` with the reason why there is none.
 pub fn event_time<D, T: IntoTime, F: Fn(&D) -> T>(of: F) -> Times<D, F> {
@@ -79,6 +83,7 @@ pub fn event_time<D, T: IntoTime, F: Fn(&D) -> T>(of: F) -> Times<D, F> {
         of,
         policy: Policy::ascending(),
         announces: None,
+        payload: None,
         guard: Guard { max_future_skew: Some(Duration::from_secs(300).into()), max_jump: None },
         idle_after: Some(Duration::from_secs(30)),
         on_missing: OnMissing::Reject,
@@ -137,6 +142,14 @@ impl<D, F> Times<D, F> {
     #[must_use]
     pub fn max_jump(mut self, jump: Duration) -> Self {
         self.guard.max_jump = Some(Span::from(jump));
+        self
+    }
+
+    /// How a record without a usable event time looks among the rejects; without this only its place
+    /// is known there.
+    #[must_use]
+    pub fn rejected_as(mut self, payload: impl Fn(&D) -> Vec<u8> + 'static) -> Self {
+        self.payload = Some(Rc::new(payload));
         self
     }
 

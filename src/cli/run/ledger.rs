@@ -1,7 +1,7 @@
 //! What `run` says at the end: what became of everything that was read.
 
 use crate::config::plan::Checked;
-use crate::observe::Status;
+use crate::observe::{Status, grouped};
 
 /// The final ledger.
 pub(super) fn text(plan: &Checked, status: &Status, stopped: bool) -> String {
@@ -9,7 +9,7 @@ pub(super) fn text(plan: &Checked, status: &Status, stopped: bool) -> String {
     let how = if stopped { "stopped as asked" } else { "the input has ended" };
     let mut text = format!("{}: {how}\n", plan.name);
     let mut line = |name: &str, count: u64, more: &str| {
-        text += &format!("  {name:<12} {:>12}{more}\n", thousands(count));
+        text += &format!("  {name:<12} {:>12}{more}\n", grouped(count));
     };
     line("read", ledger.read, "");
     for (name, count) in [
@@ -31,7 +31,7 @@ pub(super) fn text(plan: &Checked, status: &Status, stopped: bool) -> String {
     let (windows, keys) =
         (sum("window", |counts| counts.open), sum("window", |counts| counts.held));
     if windows > 0 {
-        let more = format!("  results in {} open windows are lost", thousands(windows));
+        let more = format!("  results in {} open windows are lost", grouped(windows));
         line("held", keys, &more);
     }
     let remembered = sum("dedup", |counts| counts.held);
@@ -52,29 +52,4 @@ pub(super) fn mistakes(status: &Status) -> Option<String> {
         tracing::error!(operator = name, ?counts, "the books do not balance");
     }
     (!names.is_empty()).then(|| format!("the books of {} do not balance", names.join(", ")))
-}
-
-/// `1234567` as `1,234,567`.
-fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn digits_in_threes() {
-        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
-            assert_eq!(thousands(number), text);
-        }
-    }
 }

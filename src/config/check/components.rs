@@ -34,6 +34,8 @@ impl Checker<'_> {
             ],
         );
         self.at_least_one(source.max_failures.as_ref().map(|n| (n.value, n.place)), "max_failures");
+        let poll = source.max_poll_records.as_ref().map(|n| (n.value, n.place));
+        self.at_least_one(poll, "max_poll_records");
         if let Some(kafka) = &source.kafka {
             self.kafka_source(kafka);
         }
