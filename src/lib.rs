@@ -11,6 +11,7 @@ pub mod flow;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 pub mod observe;
+pub mod processor;
 pub mod record;
 pub mod runtime;
 pub mod server;
@@ -27,3 +28,7 @@ pub mod prelude {
     pub use crate::flow::Flow;
     pub use crate::source::{SourceStream, event_time};
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
