@@ -11,6 +11,7 @@ pub mod flow;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 pub mod observe;
+pub mod plan;
 pub mod processor;
 pub mod record;
 pub mod runtime;

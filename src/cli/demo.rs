@@ -12,6 +12,7 @@ const RATE: f64 = 20_000.0;
 
 /// Runs a job on an embedded Kafka: out-of-order events, deduplication, windows, live numbers.
 #[derive(Debug, clap::Args)]
+#[command(disable_help_flag = true)]
 pub struct DemoArgs {
     /// End after so many events, as fast as they are taken.
     #[arg(long, value_name = "N", conflicts_with = "seconds")]

@@ -1,19 +1,79 @@
 //! The verbs of the binary.
+//!
+//! Output for programs goes to standard output, talk to standard error. An error is reported once,
+//! with its hint, and its [`Kind`] gives the exit code; the parser of the command line exits
+//! with 2.
 
 pub mod check;
 pub mod demo;
+pub mod run;
 pub mod why;
 
-/// Writes to stdout; a reader that has gone is no error.
-pub(crate) fn print(text: &str) -> Result<i32, crate::error::Error> {
-    use std::io::Write;
-    let mut out = std::io::stdout().lock();
-    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    match written {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(crate::error::Error::new(crate::error::Kind::Failed, "cannot write to stdout")
-                .caused_by(error))
+use std::ffi::OsString;
+use std::io::Write;
+use std::time::Instant;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::error::{Error, Kind};
+use crate::runtime::{expand_help, report};
+
+/// Event-time stream processing: windows, watermarks, deduplication and aggregation over Kafka.
+#[derive(Debug, Parser)]
+#[command(name = "tiderace", version, subcommand_required = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Demo(demo::DemoArgs),
+    Run(run::RunArgs),
+    Check(check::CheckArgs),
+    Why(why::WhyArgs),
+}
+
+/// Runs a command line, program name first, and gives the exit code.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> i32 {
+    let begun = Instant::now();
+    let matches = match Cli::command().try_get_matches_from(expand_help(args)) {
+        Ok(matches) => matches,
+        Err(error) => return said(&error),
+    };
+    let verb = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli.verb,
+        Err(error) => return said(&error),
+    };
+    let done = match verb {
+        Verb::Demo(args) => demo::run(args),
+        Verb::Run(args) => {
+            let given = run::Given::of(matches.subcommand().map(|(_, flags)| flags));
+            run::run(args, given, begun)
         }
-        _ => Ok(0),
+        Verb::Check(args) => check::run(args),
+        Verb::Why(args) => why::run(&args),
+    };
+    done.unwrap_or_else(|error| {
+        report(&error);
+        error.kind().exit_code()
+    })
+}
+
+/// Help, version, or a mistake in the command line.
+fn said(error: &clap::Error) -> i32 {
+    // Nobody may be reading any more; that is no failure.
+    let _ = error.print();
+    error.exit_code()
+}
+
+/// Writes to standard output; a reader that went away ends the program quietly.
+pub(crate) fn print(text: &str) -> Result<i32, Error> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Ok(0),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(0),
+        Err(error) => Err(Error::new(Kind::Failed, "cannot write the answer").caused_by(error)),
     }
 }

@@ -146,7 +146,8 @@ impl Demo {
     fn launch(&self, args: LaunchArgs, bootstrap: &str) -> Result<Outcome<()>, Error> {
         let (bootstrap, events, once) = (bootstrap.to_owned(), self.events, Arc::new(Once::new()));
         let latest = screen::Latest::default();
-        execute_with(args, move |worker| {
+        let shown = latest.clone();
+        let outcome = execute_with(args, move |worker| {
             let process = worker.process().clone();
             let mut begun = Ok(());
             once.call_once(|| {
@@ -155,7 +156,9 @@ impl Demo {
             begun?;
             worker.dataflow(|flow| pipeline(flow, &bootstrap, events, &latest));
             Ok(())
-        })
+        });
+        shown.end();
+        outcome
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the demo shows: a welcome, a live line, and the books at the end.
 
 use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,18 +10,27 @@ use crate::error::{Error, Kind};
 use crate::observe::{Status, instant, job_status};
 use crate::runtime::{LaunchArgs, Process};
 
-/// The newest result of this process, for the live line.
+/// The newest result of this process, for the live line, and whether there is one to come.
 #[derive(Clone, Default)]
-pub(super) struct Latest(Arc<Mutex<Option<PerSecond>>>);
+pub(super) struct Latest(Arc<(Mutex<Option<PerSecond>>, AtomicBool)>);
 
 impl Latest {
     /// Shows a result instead of the last one.
     pub(super) fn show(&self, row: &PerSecond) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(row.clone());
+        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(row.clone());
+    }
+
+    /// The job has ended: no live line any more.
+    pub(super) fn end(&self) {
+        self.0.1.store(true, SeqCst);
+    }
+
+    fn ended(&self) -> bool {
+        self.0.1.load(SeqCst)
     }
 
     fn take(&self) -> Option<PerSecond> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -52,7 +62,7 @@ pub(super) fn start(process: &Arc<Process>, latest: Latest) -> Result<(), Error>
         let (mut before, mut at) = (0, Instant::now());
         loop {
             std::thread::sleep(every);
-            let Some(process) = weak.upgrade() else { return };
+            let Some(process) = weak.upgrade().filter(|_| !latest.ended()) else { return };
             let status = job_status(&process);
             let rate = (status.ledger.read - before) as f64 / at.elapsed().as_secs_f64();
             (before, at) = (status.ledger.read, Instant::now());
@@ -73,7 +83,7 @@ pub(super) fn start(process: &Arc<Process>, latest: Latest) -> Result<(), Error>
 }
 
 fn line(status: &Status, rate: f64, latest: Option<PerSecond>) -> String {
-    let at = status.frontier.map_or("-".to_owned(), |f| instant(f)[11..].to_owned());
+    let at = status.frontier.map_or("-".to_owned(), instant);
     let mut line = format!(
         "read {} ({:.0} k/s)  watermark {at}  windows {}  late {}  twice {}  lag {}",
         grouped(status.ledger.read),

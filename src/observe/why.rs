@@ -64,6 +64,9 @@ fn holder<'a>(
 
 /// An instant for people; beyond the calendar, its microseconds.
 pub fn instant(micros: i64) -> String {
+    if micros == i64::MAX {
+        return "end of input".to_owned();
+    }
     match DateTime::from_timestamp_micros(micros) {
         Some(at) => at.to_rfc3339_opts(SecondsFormat::Millis, true),
         None => format!("{micros} us"),

@@ -2,7 +2,6 @@
 
 pub mod expr;
 pub mod json;
-mod key;
 mod reject;
 pub mod row;
 pub mod schema;
@@ -10,7 +9,6 @@ pub mod time;
 pub mod value;
 
 pub use expr::Expr;
-pub use key::RowKey;
 pub use reject::{REJECT_FIELDS, reject, reject_row};
 pub use row::Row;
 pub use schema::Schema;

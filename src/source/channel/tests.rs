@@ -195,7 +195,7 @@ fn nothing_is_lost_between_many_threads() {
                     match poll {
                         Poll::Finished | Poll::None => return all,
                         Poll::Pending => thread::yield_now(),
-                        Poll::Ready | Poll::None => {}
+                        Poll::Ready => {}
                     }
                 }
             })
