@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use hashbrown::HashMap;
-use tiderace::prelude::*;
 use tiderace_operators::events::{Clock, SourceMarks};
+use tiderace_operators::prelude::*;
 use tiderace_operators::time::{Span, Timed};
 use tiderace_operators::watermark::{Mark, SourceId, Standing};
 use timely::container::CapacityContainerBuilder;

@@ -25,8 +25,6 @@ use super::{IntoTime, Offset, Partition, Poll, Positions, Source, SourceContext,
 use crate::error::Error;
 use crate::flow::{Flow, Shared};
 
-/// How many records are asked for in one go.
-const BATCH: usize = 8_192;
 /// How long a source without news waits before it is asked again, at most.
 const LONGEST_WAIT: Duration = Duration::from_millis(10);
 /// How long the answers to the last commits may take.
@@ -272,7 +270,7 @@ impl Run {
 
     /// How many records to ask for.
     fn batch(&self) -> usize {
-        BATCH.min(self.bounds().0 / 4).max(1)
+        self.options.max_poll_records.min(self.bounds().0 / 4).max(1)
     }
 
     /// Takes note of what was read.

@@ -44,12 +44,19 @@ pub struct SourceOptions {
     pub auto_commit: bool,
     /// How often they are committed.
     pub commit_every: Duration,
+    /// How many records are asked for in one go, at most.
+    pub max_poll_records: usize,
 }
 
 impl Default for SourceOptions {
     fn default() -> Self {
         let commit_every = Duration::from_secs(1);
-        SourceOptions { max_failures: None, auto_commit: true, commit_every }
+        SourceOptions {
+            max_failures: None,
+            auto_commit: true,
+            commit_every,
+            max_poll_records: 8_192,
+        }
     }
 }
 

@@ -1,0 +1,64 @@
+//! What an idle job costs. Alone in its file: it looks at the CPU time of the whole process.
+#![cfg(feature = "kafka")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+use tiderace::decode::json::Json;
+use tiderace::kafka::embedded::EmbeddedKafka;
+use tiderace::prelude::*;
+use tiderace::source::generate::SensorEvent;
+use tiderace::source::kafka::{KafkaSource, KafkaSourceConfig};
+
+/// An idle job at the default tick uses less than two hundredths of a core, the Kafka client and the
+/// embedded cluster included.
+#[test]
+fn an_idle_job_costs_next_to_nothing() {
+    let cluster = EmbeddedKafka::start(1).unwrap();
+    cluster.create_topic("idle", 4).unwrap();
+    let address = cluster.bootstrap().to_owned();
+    let spent = Arc::new(AtomicU32::new(u32::MAX));
+    let measured = spent.clone();
+    let outcome = tiderace::execute(["test", "-qq", "-w", "2"], move |worker| {
+        let config = KafkaSourceConfig::new("idle", address.clone(), "idle");
+        if worker.index() == 0 {
+            let (process, measured) = (worker.process().clone(), measured.clone());
+            std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_secs(3));
+                let mut least = u32::MAX;
+                for _ in 0..3 {
+                    let (begun, before) = (Instant::now(), cpu());
+                    std::thread::sleep(Duration::from_secs(2));
+                    let share = (cpu() - before) / begun.elapsed().as_secs_f64();
+                    least = least.min((share * 1e6) as u32);
+                }
+                measured.store(least, SeqCst);
+                process.stop();
+            });
+        }
+        worker.dataflow(|flow| {
+            let times = event_time(|event: &SensorEvent| EventTime::from_millis(event.at));
+            let make = |context| KafkaSource::new(config, context, Json::<SensorEvent>::new());
+            let events = flow.source("idle", make, times).events;
+            let windows = events.key_by(|e| e.sensor).window(Tumbling::every(secs(1)));
+            windows.aggregate("windows", Count).inspect(|_| ());
+        });
+        Ok(())
+    });
+    assert!(outcome.is_ok());
+    let share = f64::from(spent.load(SeqCst)) / 1e6;
+    eprintln!("idle: {:.2} % of a core for two workers", share * 100.0);
+    assert!(share < 0.02, "{share} of a core");
+}
+
+/// CPU seconds of this process so far, all its threads together.
+fn cpu() -> f64 {
+    let mut seconds = 0.0;
+    for task in std::fs::read_dir("/proc/self/task").unwrap().flatten() {
+        let stat = std::fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
+        let spent = stat.split_whitespace().next().and_then(|n| n.parse::<f64>().ok());
+        seconds += spent.unwrap_or(0.0) / 1e9;
+    }
+    seconds
+}
