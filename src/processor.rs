@@ -61,6 +61,8 @@ use crate::source::{Batch, Message, Offset, Partition, Poll, Reject, Rejected};
 /// How long a source without news, or a sink that is not ready, is left alone.
 const LONGEST_WAIT: Duration = Duration::from_millis(10);
 const RETRY: Duration = Duration::from_millis(1);
+/// How long a source may take, at the end, to answer for the last commit.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 type Apply<In, Out> = Box<dyn FnMut(In) -> Result<Option<Out>, Reject>>;
 
@@ -298,7 +300,7 @@ impl<In: 'static, Out: 'static> StreamProcessor<In, Out> {
     fn finish(&mut self) -> Result<(), Error> {
         let since = self.clock.elapsed();
         while !self.delivery.advance()? {
-            if self.grace_is_over(since) {
+            if self.passed(since) > self.options.grace {
                 let message = format!(
                     "source `{}`: the sink has not confirmed everything within {:?}",
                     self.name, self.options.grace
@@ -311,15 +313,17 @@ impl<In: 'static, Out: 'static> StreamProcessor<In, Out> {
         if self.delivery.auto_commits() || self.handle.takes_commit() {
             self.delivery.commit();
         }
-        while self.delivery.unanswered() > 0 && !self.grace_is_over(since) {
+        let since = self.clock.elapsed();
+        let patience = LAST_ANSWERS.min(self.options.grace);
+        while self.delivery.unanswered() > 0 && self.passed(since) <= patience {
             self.handle.wait(RETRY);
         }
         self.delivery.give_up_on_answers();
         Ok(())
     }
 
-    fn grace_is_over(&self, since: Duration) -> bool {
-        self.clock.elapsed().saturating_sub(since) > self.options.grace
+    fn passed(&self, since: Duration) -> Duration {
+        self.clock.elapsed().saturating_sub(since)
     }
 
     fn commit_when_due(&mut self) {
