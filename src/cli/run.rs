@@ -16,6 +16,7 @@ use self::watch::Watch;
 use crate::config::{Checked, Severity, load};
 use crate::error::{Error, Kind};
 use crate::flow::Pace;
+use crate::observe::{job_status, publish};
 use crate::plan::{Setup, build};
 use crate::runtime::{LaunchArgs, Outcome, Process, Worker, execute_with, report};
 use crate::server::{Ask, DEFAULT_ADDRESS, Server};
@@ -144,7 +145,13 @@ pub(super) fn run(args: RunArgs, given: Given, begun: Instant) -> Result<i32, Er
     (launch.job, launch.plan) = (plan.name.clone(), hash(&plan));
     let quiet = launch.quiet > 0;
     let setup = Setup { start_timeout: args.start_timeout, begun, ..Setup::new() };
-    let job = Arc::new(Job { plan, args, setup, quiet });
+    let stats = match args.stats_every {
+        Some(Interval::Off) => None,
+        Some(Interval::Every(every)) => Some(every),
+        None => plan.stats_every,
+    };
+    let watch = Watch::new(stats, args.status.clone());
+    let job = Arc::new(Job { plan, http: args.http, setup, quiet, watch });
     let ours = Arc::clone(&job);
     let outcome = execute_with(launch, move |worker| ours.start(worker));
     match outcome {
@@ -168,9 +175,10 @@ fn hash(plan: &Checked) -> u64 {
 /// One process's part of a job.
 struct Job {
     plan: Checked,
-    args: RunArgs,
+    http: Option<Http>,
     setup: Setup,
     quiet: bool,
+    watch: Arc<Watch>,
 }
 
 impl Job {
@@ -178,18 +186,16 @@ impl Job {
     /// has once.
     fn start(&self, worker: &mut Worker<'_>) -> Result<(), Error> {
         let process = Arc::clone(worker.process());
-        if worker.index() % process.workers() == 0 {
+        if worker.index().is_multiple_of(process.workers()) {
             let server = self.serve(&process)?;
             if process.index() == 0 && !self.quiet {
                 talk::say(&self.plan.warnings.render(talk::colour()));
-                talk::say(&talk::banner(&self.plan, &process, server));
+                talk::say(&talk::banner(&self.plan, &process, server, self.http.is_some()));
             }
-            let stats = match self.args.stats_every {
-                Some(Interval::Off) => None,
-                Some(Interval::Every(every)) => Some(every),
-                None => self.plan.stats_every,
-            };
-            Watch { stats, status: self.args.status.clone() }.start(&process)?;
+            publish(&process)?;
+            if process.index() == 0 {
+                self.watch.start(&process)?;
+            }
         }
         let (rows, bytes) = (self.plan.in_flight_rows, self.plan.in_flight_bytes);
         let whole = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
@@ -203,8 +209,8 @@ impl Job {
             return Ok(None);
         }
         let asked = Arc::clone(process);
-        let ask: Ask = Arc::new(move || watch::status_now(&asked));
-        let server = match self.args.http {
+        let ask: Ask = Arc::new(move || job_status(&asked));
+        let server = match self.http {
             Some(Http::Off) => return Ok(None),
             Some(Http::At(address)) => Server::start(address, ask)?,
             None => Server::start(DEFAULT_ADDRESS, Arc::clone(&ask)).or_else(|_| {
@@ -220,10 +226,8 @@ impl Job {
         if process.index() != 0 {
             return Ok(0);
         }
-        let status = watch::status_at_end(process);
-        if let Some(path) = &self.args.status {
-            watch::write(path, &status)?;
-        }
+        let status = job_status(process);
+        self.watch.finish(&status)?;
         if !self.quiet {
             talk::say(&ledger::text(&self.plan, &status, process.stopping()));
         }

@@ -9,6 +9,7 @@ mod aggregate;
 mod build;
 mod check;
 mod key;
+mod made;
 mod sinks;
 mod sources;
 mod stateless;

@@ -15,7 +15,7 @@ pub(super) fn build<'scope>(
     flow: &Flow<'scope>,
     sink: &Sink,
     name: &str,
-    setup: &Setup,
+    #[cfg_attr(not(feature = "kafka"), allow(unused_variables))] setup: &Setup,
     streams: &Streams<'scope>,
 ) -> Result<(), Error> {
     let rows = streams.united(&sink.name, &sink.inputs)?;

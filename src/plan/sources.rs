@@ -2,26 +2,19 @@
 
 use std::cell::Cell;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tiderace_operators::time::EventTime;
 
 use super::build::{Setup, Streams};
-use crate::config::plan::{Component, Door, EventTimes, Generate, Source, SourceConnector};
-use crate::error::{Error, Kind};
+use super::made::Made;
+use crate::config::plan::{Component, Door, EventTimes, Source, SourceConnector};
+use crate::error::Error;
 use crate::flow::Flow;
 use crate::record::json::JsonDecoder;
-use crate::record::time::TimeField;
-use crate::record::{Row, Schema, Value};
+use crate::record::{Row, reject_row};
 use crate::source::file::FileSource;
-use crate::source::generate::{Generator, SensorEvent, Sensors};
-use crate::source::{
-    Batch, Message, NoTime, Offset, Partition, Poll, Rejected, Replay, SourceContext,
-    SourceOptions, SourceStream, Times, event_time,
-};
-
-/// How far behind the bound the generator's late records are at most.
-const LATE_BY: Duration = Duration::from_secs(120);
+use crate::source::{NoTime, Rejected, SourceOptions, SourceStream, Times, event_time};
 
 /// Reads a source.
 pub(super) fn build<'scope>(
@@ -35,13 +28,13 @@ pub(super) fn build<'scope>(
     let times = times(source.time.as_ref(), setup);
     let name = &source.name;
     let stream: SourceStream<'scope, Row> = match &source.connector {
-        SourceConnector::File(file) if file.follow => {
-            let text = format!("source `{name}`: `follow` is not possible in this version");
-            return Err(Error::new(Kind::Config, text).hint("leave it out: files end at their end"));
-        }
         SourceConnector::File(file) => {
             let decoder = JsonDecoder::new(source.schema.clone(), source.keep_raw);
-            let files = FileSource::new(name.as_str(), file.paths.clone(), move || decoder.clone());
+            let paths = file.paths.clone();
+            let mut files = FileSource::new(name.as_str(), paths, move || decoder.clone());
+            if file.follow {
+                files = files.follow();
+            }
             flow.source_with(name, options, |context| files.build(context), times)
         }
         SourceConnector::Generate(generate) => {
@@ -58,29 +51,24 @@ pub(super) fn build<'scope>(
         #[cfg(not(feature = "kafka"))]
         SourceConnector::Kafka(_) => {
             let text = format!("source `{name}`: this program was built without Kafka");
-            return Err(Error::new(Kind::Config, text));
+            return Err(Error::new(crate::error::Kind::Config, text));
         }
     };
     streams.put(at, Door::Rows, stream.events);
     if streams.wants(at, Door::Rejects) {
-        streams.put(at, Door::Rejects, stream.rejects.map(reject_row));
+        streams.put(at, Door::Rejects, stream.rejects.map(rejected_row));
     }
     Ok(())
 }
 
-/// A record that could not be used, as a row: its class, why, and what it was.
-fn reject_row(rejected: Rejected) -> Row {
-    let Rejected { partition, next, reject, .. } = rejected;
-    // Where the payload is not known the place is the way to the record.
-    let message = match reject.payload.is_empty() {
-        true => format!("{} (partition {partition}, before offset {next})", reject.message),
-        false => reject.message,
-    };
-    Row::new([
-        Value::from(&*reject.class),
-        Value::Text(message.into()),
-        Value::Text(String::from_utf8_lossy(&reject.payload).into()),
-    ])
+/// A record that could not be used, as a row.
+fn rejected_row(rejected: Rejected) -> Row {
+    let Rejected { partition, next, mut reject, .. } = rejected;
+    if reject.payload.is_empty() {
+        // Where the payload is not known the place is the way to the record.
+        reject.message += &format!(" (partition {partition}, before offset {next})");
+    }
+    reject_row(&reject)
 }
 
 /// The event times of a source. Without a field, and then nothing downstream asks for it, a record
@@ -89,7 +77,7 @@ fn times(
     times: Option<&EventTimes>,
     setup: &Setup,
 ) -> Times<Row, impl Fn(&Row) -> Result<EventTime, NoTime> + use<>> {
-    let field = times.map(|t| TimeField::new(t.slot, t.field.clone(), t.unit));
+    let field = times.map(EventTimes::reader);
     let (begun, first_row, seen) = (setup.begun, setup.first_row.clone(), Cell::new(false));
     let of = move |row: &Row| {
         if !seen.replace(true) && !first_row.swap(true, Ordering::Relaxed) {
@@ -97,9 +85,7 @@ fn times(
             tracing::info!(millis, "first row after {millis} ms");
         }
         match &field {
-            Some(field) => {
-                field.read(row).map_err(|no| NoTime { class: no.class, message: no.message })
-            }
+            Some(field) => field.read(row),
             None => Ok(wall()),
         }
     };
@@ -146,127 +132,5 @@ fn kafka_config(
         start_timeout: setup.start_timeout,
         settings: kafka.settings.iter().map(|(key, value)| (key, &value.0)).collect(),
         ..KafkaSourceConfig::new(name, &*kafka.brokers, &*kafka.topic)
-    }
-}
-
-/// The series that a file asks for.
-fn sensors(generate: &Generate) -> Sensors {
-    let sensors = Sensors::default()
-        .seed(generate.seed)
-        .keys(u32::try_from(generate.keys).unwrap_or(u32::MAX))
-        .bound(generate.disorder)
-        .late(generate.late_share, LATE_BY)
-        .duplicates(generate.duplicate_share)
-        .partitions(generate.partitions);
-    match generate.rate {
-        // Event time goes as fast as the clock.
-        Some(rate) => sensors.step(Duration::from_secs_f64((1.0 / rate).min(86_400.0))),
-        None => sensors,
-    }
-}
-
-/// A field of a made-up record.
-#[derive(Clone, Copy)]
-enum Field {
-    Id,
-    Sensor,
-    At,
-    Celsius,
-    Unknown,
-}
-
-/// The generator, its events as rows.
-struct Made {
-    events: Generator,
-    fields: Vec<Field>,
-    keep_raw: bool,
-    batch: Batch<SensorEvent>,
-}
-
-impl Made {
-    fn new(
-        name: &str,
-        generate: &Generate,
-        source: &Source,
-        context: SourceContext,
-    ) -> Result<Self, Error> {
-        let mut builder = Generator::new(name, sensors(generate));
-        if let Some(events) = generate.events {
-            builder = builder.events(events);
-        }
-        if let Some(rate) = generate.rate {
-            builder = builder.rate(rate);
-        }
-        Ok(Made {
-            events: builder.build(context)?,
-            fields: fields(&source.schema),
-            keep_raw: source.keep_raw,
-            batch: Batch::default(),
-        })
-    }
-
-    fn row(&self, event: SensorEvent) -> Row {
-        let value = |field: &Field| match field {
-            Field::Id => Value::Int(event.id.cast_signed()),
-            Field::Sensor => Value::Text(format!("s-{}", event.sensor).into()),
-            Field::At => Value::Int(event.at),
-            Field::Celsius => Value::Float(event.celsius),
-            Field::Unknown => Value::Null,
-        };
-        let raw = self.keep_raw.then(|| {
-            let SensorEvent { id, sensor, at, celsius } = event;
-            format!(r#"{{"id":{id},"sensor":"s-{sensor}","at":{at},"celsius":{celsius:?}}}"#)
-                .into_bytes()
-                .into()
-        });
-        Row { values: self.fields.iter().map(value).collect(), raw }
-    }
-}
-
-fn fields(schema: &Schema) -> Vec<Field> {
-    let field = |name: &String| match name.as_str() {
-        "id" => Field::Id,
-        "sensor" => Field::Sensor,
-        "at" => Field::At,
-        "celsius" => Field::Celsius,
-        _ => Field::Unknown,
-    };
-    schema.fields().iter().map(field).collect()
-}
-
-impl crate::source::Source for Made {
-    type Record = Row;
-
-    fn name(&self) -> &str {
-        self.events.name()
-    }
-
-    fn replay(&self) -> Replay {
-        self.events.replay()
-    }
-
-    fn consume(&mut self, limit: usize, batch: &mut Batch<Row>) -> Result<Poll, Error> {
-        let mut made = std::mem::take(&mut self.batch);
-        let poll = self.events.consume(limit, &mut made);
-        let mut events = made.events.drain(..).peekable();
-        for (at, message) in made.messages.drain(..).enumerate() {
-            while let Some((_, partition, event)) = events.next_if(|(before, ..)| *before <= at) {
-                batch.event(partition, event);
-            }
-            let Message { partition, next, timestamp, bytes, record } = message;
-            let record = record.map(|event| self.row(event));
-            batch.push(Message { partition, next, timestamp, bytes, record });
-        }
-        events.for_each(|(_, partition, event)| batch.event(partition, event));
-        self.batch = made;
-        poll
-    }
-
-    fn commit(&mut self, positions: &[(Partition, Offset)]) -> Result<(), Error> {
-        self.events.commit(positions)
-    }
-
-    fn close(&mut self) {
-        self.events.close();
     }
 }

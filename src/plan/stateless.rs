@@ -83,7 +83,7 @@ pub(super) fn keep(expr: Expr) -> impl FnMut(&mut Row) -> Fate {
     move |row| match expr.holds(row) {
         Ok(true) => Fate::Keep,
         Ok(false) => Fate::Drop,
-        Err(failure) => Fate::Reject("expr", failure.to_string()),
+        Err(failure) => Fate::Reject("expression", failure.to_string()),
     }
 }
 
@@ -95,7 +95,7 @@ pub(super) fn set(fields: Vec<(usize, Expr)>, slots: usize) -> impl FnMut(&mut R
         for (_, expr) in &fields {
             match expr.eval(row) {
                 Ok(value) => values.push(value.into()),
-                Err(failure) => return Fate::Reject("expr", failure.to_string()),
+                Err(failure) => return Fate::Reject("expression", failure.to_string()),
             }
         }
         if row.values.len() < slots {
@@ -115,9 +115,9 @@ pub(super) fn set(fields: Vec<(usize, Expr)>, slots: usize) -> impl FnMut(&mut R
 pub(super) fn select(slots: Vec<usize>) -> impl FnMut(&mut Row) -> Fate {
     let slots: Vec<_> = slots.into_iter().map(Some).collect();
     move |row| {
-        let mut selected = std::mem::take(row).project(&slots);
-        selected.raw = None;
-        *row = selected;
+        // Values are moved, not copied.
+        *row = std::mem::take(row).project(&slots);
+        row.raw = None;
         Fate::Keep
     }
 }

@@ -173,6 +173,9 @@ where
         let guard_needs_wall = self.times.guard.max_future_skew.is_some();
         let now = guard_needs_wall.then_some(wall);
         let mut implausible = 0;
+        // Where in the rejects the run of failures became too long, though it may have ended since.
+        let most = self.options.max_failures.map_or(u64::MAX, |limit| limit.max(1));
+        let mut too_many = None;
         loop {
             let at = messages.peek().map_or(usize::MAX, |(at, _)| *at);
             while let Some(&(before, partition, event)) = events.peek()
@@ -216,6 +219,9 @@ where
                         let source = self.name.clone();
                         let time = timestamp.unwrap_or(EventTime::MIN);
                         let rejected = Rejected { source, partition, next, reject };
+                        if self.failures_in_a_row >= most {
+                            too_many.get_or_insert((self.failures_in_a_row, rejects.len()));
+                        }
                         rejects.push(Timed::on_time(time, rejected));
                     }
                 }
@@ -234,17 +240,14 @@ where
         self.counters.kept.add(kept);
         self.counters.output.add(kept);
         self.counters.implausible.add(implausible);
-        match self.options.max_failures {
-            Some(limit) if self.failures_in_a_row >= limit.max(1) => {
-                let last = rejects.last().map(|row| &row.data);
-                Err(self.too_many_failures(last))
-            }
-            _ => Ok(bytes),
+        match too_many {
+            Some((n, at)) => Err(self.too_many_failures(n, rejects.get(at).map(|row| &row.data))),
+            None => Ok(bytes),
         }
     }
 
-    fn too_many_failures(&self, last: Option<&Rejected>) -> Error {
-        let (name, n) = (&self.name, self.failures_in_a_row);
+    fn too_many_failures(&self, n: u64, last: Option<&Rejected>) -> Error {
+        let name = &self.name;
         let mut message = format!("source `{name}`: {n} records in a row could not be used");
         if let Some(Rejected { partition, next, reject, .. }) = last {
             let Reject { class, message: why, .. } = reject;

@@ -22,8 +22,14 @@ pub(super) fn colour() -> bool {
     !set("NO_COLOR") && !dumb && (set("CLICOLOR_FORCE") || std::io::stderr().is_terminal())
 }
 
-/// The banner: what runs, how event time moves, what each sink is promised, where to ask.
-pub(super) fn banner(plan: &Checked, process: &Process, server: Option<SocketAddr>) -> String {
+/// The banner: what runs, how event time moves, what each sink is promised, where to ask. `asked`
+/// says whether the address was asked for.
+pub(super) fn banner(
+    plan: &Checked,
+    process: &Process,
+    server: Option<SocketAddr>,
+    asked: bool,
+) -> String {
     let workers = match (process.workers(), process.processes()) {
         (1, 1) => "1 worker".to_owned(),
         (workers, 1) => format!("{workers} workers"),
@@ -50,8 +56,10 @@ pub(super) fn banner(plan: &Checked, process: &Process, server: Option<SocketAdd
             text += &format!("  endpoint http://{address} (ask it with `tiderace why`)\n");
         }
         Some(address) => {
-            text +=
-                &format!("  endpoint http://{address} (ask it with `tiderace why {address}`)\n");
+            let taken = if asked { String::new() } else { format!("{DEFAULT_ADDRESS} is taken; ") };
+            text += &format!(
+                "  endpoint http://{address} ({taken}ask it with `tiderace why {address}`)\n"
+            );
         }
         None => text += "  endpoint off\n",
     }

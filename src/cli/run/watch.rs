@@ -1,101 +1,76 @@
-//! The thread that tells how a job is doing: to process 0, to a file, to the log.
+//! The thread that tells how a job is doing: to a file and to the log.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Kind};
-use crate::observe::{ProcessStatus, Status, instant};
+use crate::observe::{Status, instant, job_status};
 use crate::runtime::Process;
 
-/// How often each process says how it is doing.
+/// How often the status is written to a file.
 const EVERY: Duration = Duration::from_millis(500);
 
-/// What the thread does beside publishing.
+/// What process 0 tells while the job runs.
+#[derive(Default)]
 pub(super) struct Watch {
-    /// How often process 0 logs the counters.
+    /// How often it logs the counters.
     pub(super) stats: Option<Duration>,
-    /// The file that process 0 writes the status to.
+    /// The file that it writes the status to.
     pub(super) status: Option<PathBuf>,
+    /// Whether the last status has been written. Held while the file is written, so that no older
+    /// status replaces the last.
+    done: Mutex<bool>,
 }
 
 impl Watch {
-    /// Starts the thread; it ends when the workers of this process have finished.
-    pub(super) fn start(self, process: &Arc<Process>) -> Result<(), Error> {
-        let (finished, finish) = channel::<()>();
-        let last = Arc::downgrade(process);
-        process.on_finish(move || {
-            drop(finished);
-            last.upgrade().map(|process| own(&process)).unwrap_or_default()
-        });
-        let process = Arc::downgrade(process);
+    pub(super) fn new(stats: Option<Duration>, status: Option<PathBuf>) -> Arc<Self> {
+        Arc::new(Watch { stats, status, done: Mutex::new(false) })
+    }
+
+    /// Starts the thread; it ends with the process.
+    pub(super) fn start(self: &Arc<Self>, process: &Arc<Process>) -> Result<(), Error> {
+        let (this, process) = (Arc::clone(self), Arc::downgrade(process));
+        let Some(every) = self.status.as_ref().map(|_| EVERY).into_iter().chain(self.stats).min()
+        else {
+            return Ok(());
+        };
         let watch = move || {
             let mut logged = Instant::now();
-            let every = self.stats.map_or(EVERY, |stats| stats.min(EVERY));
-            while finish.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
-                let Some(process) = process.upgrade() else { return };
-                if let Err(error) = process.publish(own(&process)) {
-                    tracing::debug!(%error, "the status of this process was not sent");
-                }
-                if process.index() != 0 {
-                    continue;
-                }
-                let due = self.stats.is_some_and(|every| logged.elapsed() >= every);
-                if !due && self.status.is_none() {
-                    continue;
-                }
-                let status = status_now(&process);
-                if let Some(path) = &self.status
-                    && let Err(error) = write(path, &status)
-                {
-                    tracing::warn!("{error}");
-                }
-                if due {
+            while let Some(process) = process.upgrade() {
+                let status = job_status(&process);
+                drop(process);
+                if this.stats.is_some_and(|every| logged.elapsed() >= every) {
                     log(&status);
                     logged = Instant::now();
                 }
+                if let Some(path) = &this.status {
+                    let done = this.done.lock().unwrap_or_else(PoisonError::into_inner);
+                    if *done {
+                        return;
+                    }
+                    if let Err(error) = write(path, &status) {
+                        tracing::warn!("{error}");
+                    }
+                }
+                std::thread::sleep(every);
             }
         };
-        let started = std::thread::Builder::new().name("tiderace:status".into()).spawn(watch);
+        let started = std::thread::Builder::new().name("tiderace:watch".into()).spawn(watch);
         started
             .map(drop)
             .map_err(|error| Error::new(Kind::Failed, "cannot start a thread").caused_by(error))
     }
-}
 
-/// What this process knows, for the others.
-fn own(process: &Process) -> Vec<u8> {
-    let status = ProcessStatus::take(process.observer(), process.board());
-    serde_json::to_vec(&status).expect("a status has names and numbers, which JSON can say")
-}
-
-/// The status of the job as process 0 knows it: itself now, the others as they said last.
-pub(super) fn status_now(process: &Process) -> Status {
-    let own = ProcessStatus::take(process.observer(), process.board());
-    Status::merge(others(process).chain([own]))
-}
-
-/// The status of the job after its end, by the last words of every process.
-pub(super) fn status_at_end(process: &Process) -> Status {
-    // Nothing changes any more, so what process 0 knows now is what it said last.
-    status_now(process)
-}
-
-fn others(process: &Process) -> impl Iterator<Item = ProcessStatus> {
-    let own = process.index();
-    let others = process.snapshots().into_iter().filter(move |(index, _)| *index != own);
-    others.filter_map(|(index, bytes)| match serde_json::from_slice(&bytes) {
-        Ok(status) => Some(status),
-        Err(error) => {
-            tracing::warn!(%error, "the status of process {index} cannot be read");
-            None
-        }
-    })
+    /// Writes the last status, after which there is no other.
+    pub(super) fn finish(&self, status: &Status) -> Result<(), Error> {
+        *self.done.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.status.as_ref().map_or(Ok(()), |path| write(path, status))
+    }
 }
 
 /// Replaces a file by the status as JSON, at once.
-pub(super) fn write(path: &Path, status: &Status) -> Result<(), Error> {
+fn write(path: &Path, status: &Status) -> Result<(), Error> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".part");
     let part = path.with_file_name(name);
