@@ -5,8 +5,11 @@
 //! of ten seconds, and keep count, sum and maximum. The number of results, the number of events in
 //! them and the sums must agree, or the benchmark fails.
 //!
-//! `cargo bench --bench window [-- EVENTS]`. Times are the best of several interleaved runs; CPU is
+//! `cargo bench -p tiderace-operators [-- EVENTS]`. Times are the best of several interleaved runs; CPU is
 //! the whole process's, per event.
+
+// A benchmark measures and prints, which the operators themselves never do.
+#![allow(clippy::disallowed_macros, clippy::disallowed_methods)]
 
 use std::collections::BTreeMap;
 use std::hint::black_box;

@@ -12,6 +12,7 @@ pub mod flow;
 pub mod kafka;
 pub mod observe;
 pub mod plan;
+pub mod processor;
 pub mod record;
 pub mod runtime;
 pub mod server;
@@ -28,3 +29,7 @@ pub mod prelude {
     pub use crate::flow::Flow;
     pub use crate::source::{SourceStream, event_time};
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

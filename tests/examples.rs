@@ -1,6 +1,7 @@
 //! Every program of `examples/` runs without services, ends by itself, checks its own result and
 //! exits with 0, on one and on two workers; `hello` in two processes too.
 
+use std::io::{Read, Seek};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -19,14 +20,14 @@ fn program(example: &str) -> PathBuf {
 
 /// Runs an example and returns the lines that it prints, sorted.
 fn run(example: &str, flags: &str) -> Vec<String> {
-    let output = tempfile::tempfile().unwrap();
-    let mut child = Command::new(program(example))
-        .args(flags.split_whitespace())
-        .arg("-q")
-        .stdin(Stdio::null())
-        .stdout(output.try_clone().unwrap())
-        .spawn()
-        .unwrap();
+    finish(Command::new(program(example)).args(flags.split_whitespace()).arg("-q"))
+}
+
+/// Runs a command to its end, which must be a good one; the lines that it prints, sorted.
+fn finish(command: &mut Command) -> Vec<String> {
+    let mut output = tempfile::tempfile().unwrap();
+    command.stdin(Stdio::null()).stdout(output.try_clone().unwrap());
+    let mut child = command.spawn().unwrap();
     let started = Instant::now();
     let status = loop {
         if let Some(status) = child.try_wait().unwrap() {
@@ -34,15 +35,14 @@ fn run(example: &str, flags: &str) -> Vec<String> {
         }
         if started.elapsed() > PATIENCE {
             child.kill().unwrap();
-            panic!("{example} {flags} does not end");
+            panic!("{command:?} does not end");
         }
         std::thread::sleep(Duration::from_millis(5));
     };
     let mut text = String::new();
-    let mut output = output;
-    std::io::Seek::rewind(&mut output).unwrap();
-    std::io::Read::read_to_string(&mut output, &mut text).unwrap();
-    assert!(status.success(), "{example} {flags}: {status}\n{text}");
+    output.rewind().unwrap();
+    output.read_to_string(&mut text).unwrap();
+    assert!(status.success(), "{command:?}: {status}\n{text}");
     let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
     lines.sort();
     lines
@@ -130,4 +130,16 @@ fn the_pipeline_in_the_readme_has_no_mistake() {
     // What the README says of pipelines with windows is what `check` says of this one.
     let averages = checked.sinks.iter().find(|sink| sink.name == "averages").unwrap();
     assert!(averages.delivery.contains("lost in a crash or stop"), "{}", averages.delivery);
+}
+
+#[test]
+fn the_pipeline_in_the_readme_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("pipeline.yaml"), readme("yaml")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tiderace"));
+    let lines =
+        finish(command.current_dir(folder.path()).args(["run", "pipeline.yaml", "-w", "2"]));
+    assert!(lines.iter().any(|line| line.contains("hottest")), "{lines:#?}");
+    let late = std::fs::read_to_string(folder.path().join("late.jsonl"));
+    assert!(late.is_ok() || folder.path().join("late-00000.jsonl").exists());
 }

@@ -62,7 +62,7 @@ fn pipeline<'scope>(
     let times = event_time(|event: &SensorEvent| EventTime::from_millis(event.at))
         .behind(sensors.disorder())
         .trust_future();
-    let sensors = sensors.clone();
+    let sensors = *sensors;
     let readings = flow.source(
         "readings",
         |context| Generator::new("readings", sensors).events(events).build(context),
@@ -221,7 +221,7 @@ fn a_failing_sink_ends_the_run_and_commits_nothing_after_it() {
         });
         Ok(())
     });
-    let error = outcome.err().expect("the disk is full");
+    let error = outcome.expect_err("the disk is full");
     assert_eq!(error.kind(), tiderace::error::Kind::Storage, "{error}");
     assert!(error.to_string().contains("/dev/full"), "{error}");
     std::thread::sleep(Duration::from_millis(1));

@@ -48,7 +48,9 @@ fn committed(bootstrap: &str, topic: &str, group: &str) -> Vec<i64> {
         .create()
         .unwrap();
     let mut list = TopicPartitionList::new();
-    (0..PARTITIONS).for_each(|p| drop(list.add_partition(topic, p as i32)));
+    for partition in 0..PARTITIONS {
+        list.add_partition(topic, partition as i32);
+    }
     let list = consumer.committed_offsets(list, Duration::from_secs(20)).unwrap();
     let offsets = list.elements().into_iter().map(|element| match element.offset() {
         Offset::Offset(offset) => offset,

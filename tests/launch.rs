@@ -186,6 +186,18 @@ impl Program {
         panic!("never said {words:?}:\n{}", self.seen.join("\n"));
     }
 
+    /// Waits until what was said satisfies this.
+    fn wait_until(&mut self, what: &str, is: impl Fn(&[String]) -> bool) {
+        let until = Instant::now() + Duration::from_secs(50);
+        while !is(&self.seen) {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
+                Ok(line) => self.seen.push(line),
+                Err(_) => panic!("{what} does not happen:\n{}", self.seen.join("\n")),
+            }
+        }
+    }
+
     fn signal(&self, signal: &str) {
         kill(self.child.id(), signal);
     }
@@ -574,8 +586,9 @@ fn the_secret_of_a_supervised_job_is_not_to_be_seen_from_outside() {
         |what: &str| String::from_utf8(std::fs::read(format!("/proc/{one}/{what}")).unwrap());
     let (arguments, environment) = (read("cmdline").unwrap(), read("environ").unwrap());
     assert_eq!(arguments.matches('\0').count(), 5, "{arguments}");
-    let given: Vec<_> =
-        environment.split('\0').filter(|entry| entry.contains("TIDERACE_")).collect();
+    // The scripts' cache folder may be set for the tests; all else must be the supervisor's.
+    let ours = |entry: &&str| entry.contains("TIDERACE_") && !entry.starts_with("TIDERACE_CACHE=");
+    let given: Vec<_> = environment.split('\0').filter(ours).collect();
     let [given] = given[..] else { panic!("{given:?}") };
     let numbers = given.strip_prefix("TIDERACE_SUPERVISED=").unwrap();
     assert!(numbers.split(':').all(|number| number.parse::<u32>().is_ok()), "{given}");
@@ -607,7 +620,11 @@ fn a_process_may_start_anew_while_others_are_awaited() {
         zero.wait_for(&format!("process 1 has connected {role}"));
     }
     let one = replace(one, 1);
-    zero.wait_for("process 1 has gone again");
+    // On a busy machine the new one may be there before the old one was missed.
+    zero.wait_until("the new process 1", |said| {
+        let count = |words| said.iter().filter(|line| line.contains(words)).count();
+        count("process 1 has gone again") > 0 || count("process 1 has connected") >= 4
+    });
     let mut all = Vec::new();
     for program in [zero, one, start(2)] {
         let (status, said) = program.end();

@@ -39,3 +39,7 @@ pub mod prelude {
     pub use crate::watermark::Policy;
     pub use crate::window::{Tumbling, Window, WindowResult, WithLate};
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -179,7 +179,9 @@ fn lost(events: u64) -> Error {
 /// How many events the job has certainly read: the partition furthest behind decides.
 fn committed(consumer: &BaseConsumer) -> u64 {
     let mut list = TopicPartitionList::with_capacity(PARTITIONS as usize);
-    (0..PARTITIONS).for_each(|p| drop(list.add_partition(READINGS, p as i32)));
+    for partition in 0..PARTITIONS {
+        list.add_partition(READINGS, partition as i32);
+    }
     // While the group is not known yet nothing is committed.
     let Ok(list) = consumer.committed_offsets(list, Duration::from_secs(5)) else { return 0 };
     let offsets = list.elements().into_iter().map(|element| match element.offset() {
