@@ -67,6 +67,10 @@ impl<S: Source> Source for Limited<S> {
         Ok(if open.is_empty() && poll != Poll::None { Poll::Finished } else { poll })
     }
 
+    fn commits(&self) -> bool {
+        self.source.commits()
+    }
+
     fn commit(&mut self, positions: &[(Partition, Offset)]) -> Result<(), Error> {
         self.source.commit(positions)
     }

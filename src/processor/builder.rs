@@ -159,7 +159,8 @@ impl<In: 'static, Out: 'static> Builder<In, Out> {
         let waker = Waker::new(move || woken.wake());
         let mut source = source(SourceContext { worker: 0, peers: 1, waker })?;
         let sink = sink(SinkContext { worker: 0, peers: 1 }).inspect_err(|_| source.close())?;
-        let delivery = Delivery::new(source, sink, handle.clone(), self.options.auto_commit);
+        let auto_commit = self.options.auto_commit && source.commits();
+        let delivery = Delivery::new(source, sink, handle.clone(), auto_commit);
         Ok(StreamProcessor::new(delivery, apply, self.on_failure, self.options, self.clock, handle))
     }
 }

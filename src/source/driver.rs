@@ -99,6 +99,9 @@ impl<'scope> Flow<'scope> {
             })
             .map_err(|error| shared.host.fail(error))
             .ok();
+        let takes_commits = |it: &Instance<S, F>| it.source.commits();
+        let auto_commit = options.auto_commit && instance.as_ref().is_some_and(takes_commits);
+        let options = SourceOptions { auto_commit, ..options };
         let mut run = Run::new(shared.clone(), activator, options);
 
         builder.build_reschedule(move |mut caps| {

@@ -100,6 +100,11 @@ pub trait Source: 'static {
     /// time with growing positions; a failure is counted and does not stop the run.
     fn commit(&mut self, positions: &[(Partition, Offset)]) -> Result<(), Error>;
 
+    /// Whether it takes commits at all. One that does not is never given any.
+    fn commits(&self) -> bool {
+        true
+    }
+
     /// For a source whose commits take their time: the answers that have come since this was last
     /// asked. `None`: the return of [`Source::commit`] is the answer.
     fn answers(&mut self) -> Option<Answers> {

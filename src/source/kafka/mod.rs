@@ -156,6 +156,10 @@ impl<D: Decode> Source for KafkaSource<D> {
         }
     }
 
+    fn commits(&self) -> bool {
+        self.config.commit
+    }
+
     fn commit(&mut self, positions: &[(Partition, Offset)]) -> Result<()> {
         match &mut self.state {
             State::Reading(reading, _) if self.config.commit => reading.commit(positions),
