@@ -227,6 +227,7 @@ where
                 }
                 before = frontier;
                 closing = None;
+                debug_assert!(counters.counts().balanced(), "a row left by no counted door");
                 counters.frontier.set(frontier);
                 let inputs = frontiers.iter().filter_map(|f| f.frontier().first().cloned());
                 let Some(next) = waiting.least().into_iter().chain(inputs).min() else {

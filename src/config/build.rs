@@ -16,7 +16,7 @@ use super::report::Report;
 use super::{delivery, tree::Place};
 use crate::record::Schema;
 use crate::record::expr::compile;
-use crate::source::OnMissing;
+use crate::source::{OnFuture, OnMissing};
 
 /// The default length of a tick.
 const TICK: Duration = Duration::from_millis(20);
@@ -24,6 +24,8 @@ const TICK: Duration = Duration::from_millis(20);
 const STATS_EVERY: Duration = Duration::from_secs(10);
 /// How far ahead of the clock a record may move the watermark by default.
 const MAX_FUTURE_SKEW: Duration = Duration::from_secs(300);
+/// After how long a silent partition is idle, if the file does not say.
+const IDLE_AFTER: Duration = Duration::from_secs(30);
 /// How far a generator is out of order, and how long it is waited for, by default.
 const GENERATED_BEHIND: Duration = Duration::from_secs(5);
 
@@ -164,6 +166,7 @@ fn build_source(
         idle_after: None,
         max_future_skew: None,
         on_missing: None,
+        on_future: None,
     };
     let times = source.time.as_ref().or(source.generate.as_ref().map(|_| &generated));
     let times = times.map(|times| EventTimes {
@@ -174,12 +177,16 @@ fn build_source(
             Some(policy) if policy.value == Policy::Ascending => Duration::ZERO,
             _ => time(times.behind.as_ref(), Duration::ZERO),
         },
-        idle_after: switch(times.idle_after.as_ref(), None),
+        idle_after: switch(times.idle_after.as_ref(), Some(IDLE_AFTER)),
         max_future_skew: switch(times.max_future_skew.as_ref(), Some(MAX_FUTURE_SKEW)),
         on_missing: match times.on_missing.as_ref().map(|value| value.value) {
             None | Some(pipeline::OnMissing::Reject) => OnMissing::Reject,
             Some(pipeline::OnMissing::Ingestion) => OnMissing::Ingestion,
             Some(pipeline::OnMissing::Previous) => OnMissing::Previous,
+        },
+        on_future: match times.on_future.as_ref().map(|value| value.value) {
+            None | Some(pipeline::OnFuture::Keep) => OnFuture::Keep,
+            Some(pipeline::OnFuture::Reject) => OnFuture::Reject,
         },
     });
     let connector = if let Some(kafka) = &source.kafka {

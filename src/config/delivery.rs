@@ -80,12 +80,18 @@ pub(super) fn notes(checker: &mut Checker<'_>, kinds: &[Kind], graph: &Graph) {
         let mut note = |place, message: String| {
             notes.push(Mistake { severity: Severity::Note, ..Mistake::new(place, message) });
         };
-        if let Some(idle) = time.idle_after.as_ref().filter(|idle| idle.value != OrOff::Off) {
+        // A source that ends does not grow silent.
+        let lasts = source.kafka.as_ref().is_some_and(|kafka| kafka.until.is_none())
+            || source.file.as_ref().is_some_and(|file| file.follow.unwrap_or(false));
+        let idles = time.idle_after.as_ref().is_none_or(|idle| idle.value != OrOff::Off);
+        if lasts && idles {
+            let place = time.idle_after.as_ref().map_or(time.field.place, |idle| idle.place);
             let message = format!(
                 "results depend on timing when a partition of `{name}` is silent: idle partitions \
-                 hold nobody back, and what they bring later may be late"
+                 hold nobody back, and what they bring later may be late; `idle_after: off` waits \
+                 for them"
             );
-            note(idle.place, message);
+            note(place, message);
         }
         match &time.max_future_skew {
             Some(skew) if skew.value == OrOff::Off => {}

@@ -193,13 +193,16 @@ pub struct EventTimes {
     /// How the watermark follows the records. Default: `bounded`.
     pub policy: Option<Spanned<Policy>>,
     /// A partition that has been read to its end and gives nothing for so long holds nobody back,
-    /// or `off`. Default: `off`.
+    /// or `off`. Default: `30s`.
     pub idle_after: Option<Spanned<OrOff<Time>>>,
     /// A record further ahead of the clock than this does not move the watermark, or `off`.
     /// Default: `5m`.
     pub max_future_skew: Option<Spanned<OrOff<Time>>>,
     /// What happens to a record without an event time. Default: `reject`.
     pub on_missing: Option<Spanned<OnMissing>>,
+    /// What to do with a record that is further in the future than `max_future_skew`. It never moves
+    /// the watermark. Default: `keep`.
+    pub on_future: Option<Spanned<OnFuture>>,
 }
 
 /// How the watermark follows the records of a partition.
@@ -224,6 +227,17 @@ pub enum OnMissing {
     Ingestion,
     /// It gets the time of the record before it in its partition.
     Previous,
+}
+
+/// What happens to a record from the future.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFuture {
+    /// It flows on like any other.
+    #[default]
+    Keep,
+    /// It goes to the rejects.
+    Reject,
 }
 
 /// A step. It reads `from` and does one thing: `keep`, `set`, `select`, `dedup`, or `key` with

@@ -8,7 +8,7 @@ use super::report::Report;
 use crate::record::expr::{AggregateKind, Expr};
 use crate::record::time::TimeField;
 use crate::record::{REJECT_FIELDS, Schema};
-use crate::source::OnMissing;
+use crate::source::{OnFuture, OnMissing};
 
 /// A pipeline that can be built.
 #[derive(Clone, Debug)]
@@ -137,6 +137,8 @@ pub struct EventTimes {
     pub max_future_skew: Option<Duration>,
     /// What happens to a record without an event time.
     pub on_missing: OnMissing,
+    /// What happens to a record from the future.
+    pub on_future: OnFuture,
 }
 
 impl EventTimes {

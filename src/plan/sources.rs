@@ -107,7 +107,7 @@ fn times(
         if let Some(skew) = times.max_future_skew {
             built = built.max_future_skew(skew);
         }
-        built = built.on_missing(times.on_missing);
+        built = built.on_missing(times.on_missing).on_future(times.on_future);
     }
     built
 }

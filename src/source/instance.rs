@@ -12,8 +12,8 @@ use tiderace_operators::time::{EventTime, Timed};
 use tiderace_operators::watermark::{Mark, PartitionState, SourceClock, SourceId};
 
 use super::{
-    Answers, Batch, IntoTime, Message, NoTime, OnMissing, Partition, PartitionEvent, Poll,
-    Positions, Reject, Source, Times,
+    Answers, Batch, IntoTime, Message, NoTime, OnFuture, OnMissing, Partition, PartitionEvent,
+    Poll, Positions, Reject, Source, Times,
 };
 use crate::error::{Error, Kind};
 use crate::observe::{PartitionReport, SourceReport};
@@ -195,25 +195,26 @@ where
                 let Message { next, timestamp, bytes: size, record, .. } = message;
                 bytes += size as usize;
                 progress.position = next;
-                let timed = record.and_then(|record| {
-                    match time_of(&self.times, &record, wall, progress.previous) {
-                        Ok(time) => Ok((time, record)),
-                        Err(NoTime { class, message }) => {
-                            let payload = self.times.payload.as_ref();
-                            let payload = payload.map_or_else(Vec::new, |of| of(&record));
-                            Err(Reject::new(class, message, &payload))
+                let judged = record.and_then(|record| {
+                    let time = time_of(&self.times, &record, wall, progress.previous).map_err(
+                        |NoTime { class, message }| refuse(&self.times, &record, class, &message),
+                    )?;
+                    let announces = self.times.announces.as_ref().is_some_and(|says| says(&record));
+                    let seen = clock.observe(policy, guard, time, announces, now);
+                    if seen.implausible {
+                        implausible += 1;
+                        if self.times.on_future == OnFuture::Reject {
+                            let message = format!("the event time {time} is too far ahead");
+                            return Err(refuse(&self.times, &record, "future-time", &message));
                         }
                     }
+                    progress.previous = Some(time);
+                    Ok(Timed { time, behind: seen.behind, data: record })
                 });
-                match timed {
-                    Ok((time, record)) => {
+                match judged {
+                    Ok(row) => {
                         self.failures_in_a_row = 0;
-                        progress.previous = Some(time);
-                        let announces =
-                            self.times.announces.as_ref().is_some_and(|says| says(&record));
-                        let seen = clock.observe(policy, guard, time, announces, now);
-                        implausible += u64::from(seen.implausible);
-                        rows.push(Timed { time, behind: seen.behind, data: record });
+                        rows.push(row);
                     }
                     Err(reject) => {
                         self.failures_in_a_row += 1;
@@ -360,6 +361,13 @@ where
         report.partitions = described.collect();
         report
     }
+}
+
+/// The reject of a record whose event time is no use.
+#[cold]
+fn refuse<D, F>(times: &Times<D, F>, record: &D, class: &'static str, message: &str) -> Reject {
+    let payload = times.payload.as_ref().map_or_else(Vec::new, |of| of(record));
+    Reject::new(class, message, &payload)
 }
 
 /// The event time of a record under the policy for records without one.

@@ -243,4 +243,4 @@ mod times;
 
 pub use driver::SourceStream;
 pub use instance::{Rejected, SourceOptions};
-pub use times::{IntoTime, NoTime, OnMissing, Times, event_time};
+pub use times::{IntoTime, NoTime, OnFuture, OnMissing, Times, event_time};

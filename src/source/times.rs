@@ -18,6 +18,17 @@ pub enum OnMissing {
     Previous,
 }
 
+/// What to do with a record whose event time is too far ahead to be believed. Either way it does not
+/// move the frontier, and is counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFuture {
+    /// It flows on like any other.
+    #[default]
+    Keep,
+    /// It goes to the rejects, with the reason.
+    Reject,
+}
+
 /// Why a record has no usable event time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoTime {
@@ -68,6 +79,7 @@ pub struct Times<D, F> {
     pub(crate) guard: Guard,
     pub(crate) idle_after: Option<Duration>,
     pub(crate) on_missing: OnMissing,
+    pub(crate) on_future: OnFuture,
 }
 
 /// Says which records of a punctuated source move the frontier.
@@ -87,6 +99,7 @@ pub fn event_time<D, T: IntoTime, F: Fn(&D) -> T>(of: F) -> Times<D, F> {
         guard: Guard { max_future_skew: Some(Duration::from_secs(300).into()), max_jump: None },
         idle_after: Some(Duration::from_secs(30)),
         on_missing: OnMissing::Reject,
+        on_future: OnFuture::Keep,
     }
 }
 
@@ -142,6 +155,13 @@ impl<D, F> Times<D, F> {
     #[must_use]
     pub fn max_jump(mut self, jump: Duration) -> Self {
         self.guard.max_jump = Some(Span::from(jump));
+        self
+    }
+
+    /// What to do with a record that is further ahead than the guards allow.
+    #[must_use]
+    pub fn on_future(mut self, policy: OnFuture) -> Self {
+        self.on_future = policy;
         self
     }
 
