@@ -44,7 +44,7 @@ where
             let windows = windows.aggregate("windows", Count);
             let seconds = stream.events.rows(|rows| {
                 use timely::dataflow::operators::vec::Map;
-                rows.map(|row| row.clone().map(|_| row.time.millis() / 1000))
+                rows.map(|row| row.map(|_| row.time.millis() / 1000))
             });
             let counted = windows.map(|row| (row.window.start.millis() / 1000, row.value));
             flow.sink("times", &seconds, |_| Ok(into.0.sink("times")));

@@ -187,7 +187,8 @@ where
             let Some((_, first)) = messages.next() else { break };
             let partition = first.partition;
             let until = events.peek().map_or(usize::MAX, |&(before, ..)| before);
-            let (clock, policy, guard) = self.clock.partition(partition);
+            let rules = self.clock.rules();
+            let clock = self.clock.partition(partition);
             let progress = self.progress.entry(partition).or_default();
             (progress.caught_up, progress.silent, progress.moved) = (false, Duration::ZERO, true);
             let mut message = first;
@@ -200,7 +201,7 @@ where
                         |NoTime { class, message }| refuse(&self.times, &record, class, &message),
                     )?;
                     let announces = self.times.announces.as_ref().is_some_and(|says| says(&record));
-                    let seen = clock.observe(policy, guard, time, announces, now);
+                    let seen = clock.observe(rules, time, announces, now);
                     if seen.implausible {
                         implausible += 1;
                         if self.times.on_future == OnFuture::Reject {

@@ -94,8 +94,7 @@ impl SourceClock {
         });
     }
 
-    /// A record of a partition was read. `now` is the wall clock, if there is a guard against the
-    /// future; `announces` says that a punctuated record moves the frontier.
+    /// A record of a partition was read; see [`PartitionClock::observe`].
     #[inline]
     pub fn observe(
         &mut self,
@@ -104,25 +103,25 @@ impl SourceClock {
         announces: bool,
         now: Option<EventTime>,
     ) -> Observed {
+        let rules = self.rules();
+        self.partition(partition).observe(rules, time, announces, now)
+    }
+
+    /// One partition, for records of it in a row: it is looked up once.
+    pub fn partition(&mut self, partition: u32) -> &mut PartitionClock {
         if !self.partitions.contains_key(&partition) {
             self.assign(partition);
         }
-        let (policy, guard) = (self.policy, self.guard);
-        let clock = self.partitions.get_mut(&partition).expect("assigned above");
-        observe(clock, policy, guard, time, announces, now)
+        self.partitions.get_mut(&partition).expect("assigned above")
     }
 
-    /// Records of one partition in a row: looks the partition up once.
-    pub fn partition(&mut self, partition: u32) -> (&mut PartitionClock, Policy, Guard) {
-        if !self.partitions.contains_key(&partition) {
-            self.assign(partition);
-        }
-        let clock = self.partitions.get_mut(&partition).expect("assigned above");
-        (clock, self.policy, self.guard)
+    /// The rules that records are judged by.
+    pub fn rules(&self) -> (Policy, Guard) {
+        (self.policy, self.guard)
     }
 
-    /// The log of a partition is read to its end. Returns whether it is silent from the start, so
-    /// that it does not hold the frontier until its first record.
+    /// The log of a partition is read to its end. One that was silent from the start does not hold
+    /// the frontier until its first record.
     pub fn caught_up(&mut self, partition: u32) {
         if let Some(clock) = self.partitions.get_mut(&partition)
             && clock.state == PartitionState::Unknown
@@ -227,54 +226,41 @@ impl SourceClock {
     }
 }
 
-/// Judges one record of a partition and moves the partition's frontier.
-#[inline]
-pub(crate) fn observe(
-    clock: &mut PartitionClock,
-    policy: Policy,
-    guard: Guard,
-    time: EventTime,
-    announces: bool,
-    now: Option<EventTime>,
-) -> Observed {
-    let behind = time.behind(clock.frontier);
-    clock.state = PartitionState::Active;
-    if time <= clock.newest {
-        return Observed { behind, implausible: false };
-    }
-    let too_far = |limit: Option<Span>, from: EventTime| {
-        limit.is_some_and(|span| from != EventTime::MIN && time > from.plus(span))
-    };
-    let implausible = too_far(guard.max_jump, clock.newest)
-        || now.is_some_and(|now| too_far(guard.max_future_skew, now));
-    if !implausible {
-        match policy {
-            Policy::Bounded(bound) => {
-                clock.newest = time;
-                clock.frontier = clock.frontier.max(time.minus(bound));
-            }
-            Policy::Punctuated if announces => {
-                clock.newest = time;
-                clock.frontier = time;
-            }
-            Policy::Punctuated => {}
-        }
-    }
-    Observed { behind, implausible }
-}
-
 impl PartitionClock {
-    /// Judges one record and moves the frontier; see [`SourceClock::observe`].
+    /// Judges one record and moves the frontier. `announces` says that a punctuated record moves it;
+    /// `now` is the wall clock, if there is a guard against the future.
     #[inline]
     pub fn observe(
         &mut self,
-        policy: Policy,
-        guard: Guard,
+        (policy, guard): (Policy, Guard),
         time: EventTime,
         announces: bool,
         now: Option<EventTime>,
     ) -> Observed {
-        observe(self, policy, guard, time, announces, now)
+        let behind = time.behind(self.frontier);
+        self.state = PartitionState::Active;
+        if time <= self.newest {
+            return Observed { behind, implausible: false };
+        }
+        let too_far = |limit: Option<Span>, from: EventTime| {
+            limit.is_some_and(|span| from != EventTime::MIN && time > from.plus(span))
+        };
+        let implausible = too_far(guard.max_jump, self.newest)
+            || now.is_some_and(|now| too_far(guard.max_future_skew, now));
+        if !implausible {
+            match policy {
+                Policy::Bounded(bound) => {
+                    self.newest = time;
+                    self.frontier = self.frontier.max(time.minus(bound));
+                }
+                Policy::Punctuated if announces => {
+                    self.newest = time;
+                    self.frontier = time;
+                }
+                Policy::Punctuated => {}
+            }
+        }
+        Observed { behind, implausible }
     }
 }
 
