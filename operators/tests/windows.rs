@@ -169,3 +169,50 @@ fn windows_follow_windows() {
         assert_eq!(observer.counts("large").late, 0);
     }
 }
+
+/// A partition that was idle comes back with records of windows that have fired without it: they are
+/// late by the operator's own frontier, and no window fires twice.
+#[test]
+fn what_an_idle_partition_brings_back_is_judged_by_the_operator() {
+    use std::sync::{Arc, Mutex};
+    let fired = Arc::new(Mutex::new(Vec::new()));
+    let late = Arc::new(Mutex::new(Vec::new()));
+    let (into, late_into) = (fired.clone(), late.clone());
+    timely::execute_directly(move |worker| {
+        let observer = Observer::default();
+        let mut input = worker.dataflow::<u64, _, _>(|scope| {
+            let policy = Policy::ascending();
+            let (input, events) = EventInput::<Row>::new(scope, 0, policy, &observer);
+            let windows =
+                events.key_by(|row| row.key).window(Tumbling::every(Duration::from_micros(10)));
+            let windows = windows.aggregate("windows", Count);
+            windows.inspect(move |row| {
+                into.lock().unwrap().push((row.data.window.start.micros(), row.data.value));
+            });
+            windows.late().inspect(move |row| {
+                late_into.lock().unwrap().push((row.time.micros(), row.behind.micros()));
+            });
+            input
+        });
+        let mut send = |input: &mut EventInput<Row>, partition, time| {
+            let row = Row { partition, time, key: 0, value: 1 };
+            let seen = input.send(partition, EventTime::from_micros(time), row);
+            input.end_tick();
+            (0..10).for_each(|_| {
+                worker.step();
+            });
+            seen.behind
+        };
+        input.assign(1);
+        send(&mut input, 0, 5);
+        send(&mut input, 0, 25);
+        input.idle(1);
+        send(&mut input, 0, 26);
+        let on_time = send(&mut input, 1, 7);
+        assert!(on_time.is_zero(), "by its own partition it is on time");
+        send(&mut input, 1, 23);
+        input.finish();
+    });
+    assert_eq!(*fired.lock().unwrap(), [(0, 1), (20, 3)]);
+    assert_eq!(*late.lock().unwrap(), [(7, 19)], "the frontier was at 26");
+}
