@@ -226,3 +226,34 @@ fn a_failing_sink_ends_the_run_and_commits_nothing_after_it() {
     assert!(error.to_string().contains("/dev/full"), "{error}");
     std::thread::sleep(Duration::from_millis(1));
 }
+
+/// More workers than partitions behind a union of two sources of different length: every window
+/// fires, and nothing is late.
+#[test]
+fn eight_workers_on_one_partition_behind_a_union() {
+    let out = Collected::new();
+    let into = out.clone();
+    let outcome = tiderace::execute(args(8), move |worker| {
+        let into = into.clone();
+        worker.dataflow(|flow| {
+            let one = Sensors::default().partitions(1).keys(4).late(0.0, secs(1)).duplicates(0.0);
+            let read = |name: &'static str, events| {
+                let times = event_time(|event: &SensorEvent| EventTime::from_millis(event.at))
+                    .behind(one.disorder())
+                    .trust_future();
+                let make = move |context| Generator::new(name, one).events(events).build(context);
+                flow.source(name, make, times).events
+            };
+            let both = read("long", 9_000).union(&read("short", 500));
+            let windows = both.key_by(|event| event.sensor).window(Tumbling::every(secs(1)));
+            let counts = windows.aggregate("windows", Count).map(|row| row.value);
+            flow.sink("out", &counts, |_| Ok(into.sink("out")));
+        });
+        Ok(())
+    })
+    .expect("it runs");
+    let status = status(outcome);
+    assert_eq!(status.unbalanced(), BTreeMap::new());
+    assert_eq!((status.ledger.late, status.counts("windows").held), (0, 0));
+    assert_eq!(out.take().iter().sum::<u64>(), 9_500);
+}
