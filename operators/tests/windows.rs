@@ -216,3 +216,24 @@ fn what_an_idle_partition_brings_back_is_judged_by_the_operator() {
     assert_eq!(*fired.lock().unwrap(), [(0, 1), (20, 3)]);
     assert_eq!(*late.lock().unwrap(), [(7, 19)], "the frontier was at 26");
 }
+
+/// A stream united with windows of itself that come out later: the union waits for the later one,
+/// and nothing is late.
+#[test]
+fn a_union_with_a_delayed_branch_of_itself_loses_nothing() {
+    let rows = (0..400).map(|i| row(i as u32 % 2, i * 7 - 900)).collect();
+    let feed = Feed { partitions: 2, bound: 30, rows };
+    for workers in [1, 2, 5] {
+        let (counts, observer) = run(&feed, workers, |events, sink| {
+            let of = |micros| Tumbling::every(Duration::from_micros(micros));
+            let small = events.key_by(|row| row.key).window(of(20));
+            let small = small.allow_late(Duration::from_micros(500)).aggregate("small", Count);
+            let both = small.map(|row| row.value).union(&events.map(|_| 1));
+            let large = both.key_by(|_| 0u32).window(of(100));
+            let large = large.aggregate("large", Sum::of(|n: &u64| *n));
+            large.inspect(move |row| sink.lock().unwrap().push(row.data.value));
+        });
+        assert_eq!(counts.iter().sum::<i128>(), 800);
+        assert_eq!(observer.counts("large").late, 0);
+    }
+}
