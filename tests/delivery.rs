@@ -111,3 +111,40 @@ fn nothing_is_committed_after_a_failure() {
     let error = failed.expect_err("the sink has failed");
     assert_eq!((error.kind(), error.to_string().as_str()), (Kind::Storage, "the gate is broken"));
 }
+
+/// A source without records takes part in every tick of the others: what they read is delivered and
+/// committed while it is silent, also when no tick of theirs moves the frontier.
+#[test]
+fn a_silent_source_holds_no_tick() {
+    let (busy, sender) = ChannelSource::bounded(100);
+    let (silent, held_open) = ChannelSource::<u64>::partitioned("silent", 2, 1);
+    let seen = Collected::new();
+    let into = seen.clone();
+    let outside = std::thread::spawn(move || {
+        sender.send(1_000).expect("it is read");
+        until("the first", || sender.committed(0) == 1);
+        for late in 0..5 {
+            // Behind the frontier: nothing but the row itself is news.
+            sender.send(late).expect("it is read");
+            until("a late one", || sender.committed(0) == late + 2);
+        }
+        drop((sender, held_open));
+    });
+    tiderace::execute(["test", "-qq", "--tick", "1ms", "-w", "2"], move |worker| {
+        let (busy, silent, into) = (busy.clone(), silent.clone(), into.clone());
+        worker.dataflow(|flow| {
+            let commit_every = Duration::from_millis(1);
+            let read = |name: &str, builder: tiderace::source::channel::ChannelBuilder<u64>| {
+                let options = SourceOptions { commit_every, ..SourceOptions::default() };
+                let times = event_time(|n: &u64| EventTime::from_secs(*n as i64));
+                flow.source_with(name, options, |context| builder.build(context), times).events
+            };
+            let both = read("busy", busy).union(&read("silent", silent));
+            flow.sink("out", &both, |_| Ok(into.sink("out")));
+        });
+        Ok(())
+    })
+    .expect("it runs");
+    outside.join().expect("everything was committed");
+    assert_eq!(seen.sorted(), [0, 1, 2, 3, 4, 1_000]);
+}
