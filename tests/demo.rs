@@ -48,7 +48,7 @@ fn without_an_end_it_shows_results_and_stops_when_asked() {
     let output = child.wait_with_output().unwrap();
     let text = said(&output);
     assert_eq!(output.status.code(), Some(0), "{text}");
-    let live = text.lines().filter(|line| line.starts_with("read ")).next_back().unwrap_or("");
+    let live = text.lines().rfind(|line| line.starts_with("read ")).unwrap_or("");
     assert!(live.contains("watermark 20") && !live.contains("windows 0 "), "{text}");
     assert!(text.contains("ledger    ") && !text.contains(" 0 still open"), "{text}");
 }
