@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tiderace::prelude::*;
@@ -14,6 +15,7 @@ use tiderace::runtime::{Outcome, finish};
 use tiderace::sink::memory::Collected;
 use tiderace::source::iter::IterSource;
 use tiderace_operators::key::{StableHash, route};
+use tiderace_operators::observe::Counters;
 use tiderace_operators::tick::{Emit, Fuel, TickLogic, tick_operator};
 use tiderace_operators::time::Span;
 use timely::dataflow::channels::pact::Exchange;
@@ -29,8 +31,9 @@ struct Gap {
 }
 
 /// Plain state: it needs no timely to be tested.
-#[derive(Default)]
 struct Gaps {
+    /// What becomes of every reading.
+    counters: Arc<Counters>,
     /// Readings that the frontier has not passed, by event time.
     ahead: BTreeMap<EventTime, Vec<u32>>,
     /// The newest reading of each sensor that the frontier has passed.
@@ -42,6 +45,7 @@ impl TickLogic<u32> for Gaps {
     type Side = u32;
 
     fn apply(&mut self, before: EventTime, rows: &mut Vec<Timed<u32>>, out: &mut Emit<Gap, u32>) {
+        let all = rows.len() as u64;
         for row in rows.drain(..) {
             if row.time < before || !row.behind.is_zero() {
                 out.side.push(row);
@@ -49,6 +53,9 @@ impl TickLogic<u32> for Gaps {
                 self.ahead.entry(row.time).or_default().push(row.data);
             }
         }
+        // The books balance: every reading is kept or late.
+        self.counters.kept.add(all - out.side.len() as u64);
+        self.counters.late.add(out.side.len() as u64);
     }
 
     fn close(
@@ -86,7 +93,9 @@ fn gaps<'scope>(
     let counters = clock.observer().register(name, "gaps", readings.scope().index());
     // All readings of a sensor meet on one worker.
     let by_sensor = Exchange::new(|row: &Timed<u32>| route(row.data.stable_hash()));
-    let (gaps, late) = tick_operator(name, readings, by_sensor, Gaps::default(), counters);
+    let state =
+        Gaps { counters: counters.clone(), ahead: BTreeMap::new(), newest: BTreeMap::new() };
+    let (gaps, late) = tick_operator(name, readings, by_sensor, state, counters);
     WithLate::new(Events::from_parts(gaps, clock.clone()), Events::from_parts(late, clock))
 }
 

@@ -35,7 +35,8 @@ pub trait TickLogic<D>: 'static {
 
     /// Takes rows of the current tick, in whatever order they come. `before` is the frontier as of
     /// the end of the previous tick. The result of the whole tick may depend on the multiset of its
-    /// rows only. Leaves `rows` empty.
+    /// rows only. Leaves `rows` empty, and counts what becomes of each: kept, filtered, late,
+    /// duplicate or rejected. `out` is empty at the call.
     fn apply(
         &mut self,
         before: EventTime,
