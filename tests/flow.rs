@@ -2,7 +2,6 @@
 //! and a sink, on one and several workers.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use tiderace::observe::{ProcessStatus, Status};
 use tiderace::prelude::*;
@@ -224,7 +223,6 @@ fn a_failing_sink_ends_the_run_and_commits_nothing_after_it() {
     let error = outcome.expect_err("the disk is full");
     assert_eq!(error.kind(), tiderace::error::Kind::Storage, "{error}");
     assert!(error.to_string().contains("/dev/full"), "{error}");
-    std::thread::sleep(Duration::from_millis(1));
 }
 
 /// More workers than partitions behind a union of two sources of different length: every window

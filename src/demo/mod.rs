@@ -86,14 +86,14 @@ impl PerSecond {
 
 impl Demo {
     /// The series of events: in the past for a fixed number, from now on for an endless one.
-    fn sensors(&self, bootstrap_time: Option<EventTime>) -> Sensors {
+    fn sensors(&self, begin: Option<EventTime>) -> Sensors {
         let sensors = Sensors::default()
             .partitions(PARTITIONS)
             .step(Duration::from_micros(1_000_000 / PER_SECOND))
             .bound(secs(2))
             .late(0.005, secs(30))
             .duplicates(0.01);
-        bootstrap_time.map_or(sensors, |now| sensors.start(now))
+        begin.map_or(sensors, |begin| sensors.start(begin))
     }
 
     /// Runs the demo and returns the exit code.

@@ -116,7 +116,7 @@ impl<'scope> Flow<'scope> {
                 let wall = run.shared.clock.wall();
                 if let Some(held) = caps.as_mut() {
                     let current = *held[0].time();
-                    let look = run.may_read(current).then(|| {
+                    let look = run.may_read().then(|| {
                         this.look(run.batch(), now, wall, &mut row_buffer, &mut reject_buffer)
                     });
                     let look = match look.transpose() {
@@ -258,7 +258,7 @@ impl Run {
     }
 
     /// Whether it may read on. If not, the current tick must end before it waits.
-    fn may_read(&mut self, _current: u64) -> bool {
+    fn may_read(&mut self) -> bool {
         while let Some(&(tick, ..)) = self.in_flight.front()
             && !self.shared.done.less_equal(&tick)
         {
