@@ -151,8 +151,9 @@ fn source<'scope>(
                     false => (Standing::Active, EventTime::from_micros(newest - BOUND)),
                 };
                 let (source, worker) = (id, index as u32);
-                let (holder, excluded, made_at) = (None, false, 0);
-                let mark = Mark { source, worker, standing, frontier, holder, excluded, made_at };
+                let (holder, excluded, cut, made_at) = (None, false, false, 0);
+                let mark =
+                    Mark { source, worker, standing, frontier, holder, excluded, cut, made_at };
                 marks.activate().session(&held[1]).give(mark);
                 held.iter_mut().for_each(|cap| cap.downgrade(&(tick + 1)));
                 in_tick = 0;

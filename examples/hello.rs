@@ -33,7 +33,7 @@ fn main() -> ExitCode {
                 .aggregate("per_minute", (Count, Mean::of(|r: &Reading| r.celsius)));
 
             per_minute.inspect(|row| {
-                let WindowResult { key, window, value: (count, mean) } = row.data;
+                let WindowResult { key, window, value: (count, mean), .. } = row.data;
                 let minute = window.start.millis() / 60_000;
                 assert_eq!((count, mean), (60, 20.0 + minute as f64));
                 println!("sensor {key}, minute {minute}: {count} readings, mean {mean:.1}");

@@ -79,7 +79,7 @@ fn pipeline<'scope>(
             Max::of(|event: &SensorEvent| event.hundredths()),
         ),
     );
-    windows.map(|WindowResult { key, window, value: (n, sum, max) }| {
+    windows.map(|WindowResult { key, window, value: (n, sum, max), .. }| {
         (key, window.start.micros(), n, sum, max.unwrap_or(i64::MIN) as u64)
     })
 }

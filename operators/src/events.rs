@@ -16,6 +16,7 @@ use timely::order::TotalOrder;
 use timely::progress::Timestamp;
 
 use crate::observe::Observer;
+use crate::state::Keeper;
 use crate::time::{Span, Timed};
 use crate::watermark::{Mark, SourceId, Watermarks};
 
@@ -39,6 +40,7 @@ pub struct Clock<'scope, T: Tick> {
     /// The largest allowed lateness of any operator upstream that lets late results through.
     late: Span,
     observer: Observer,
+    keeper: Keeper<'scope, T>,
 }
 
 /// The marks of one source, and how rows of this stream relate to them.
@@ -62,21 +64,32 @@ impl<T: Tick> Clone for SourceMarks<'_, T> {
 
 impl<T: Tick> Clone for Clock<'_, T> {
     fn clone(&self) -> Self {
-        Clock { sources: self.sources.clone(), late: self.late, observer: self.observer.clone() }
+        let (observer, keeper) = (self.observer.clone(), self.keeper.clone());
+        Clock { sources: self.sources.clone(), late: self.late, observer, keeper }
     }
 }
 
 impl<'scope, T: Tick> Clock<'scope, T> {
     /// The clock of a source.
     pub fn of_source(source: SourceMarks<'scope, T>, observer: Observer) -> Self {
-        Clock { sources: Rc::new(vec![source]), late: Span::ZERO, observer }
+        let sources = Rc::new(vec![source]);
+        Clock { sources, late: Span::ZERO, observer, keeper: Keeper::default() }
     }
 
-    /// The marks of all sources, in one stream. `None` if there is no source.
-    pub(crate) fn marks(&self, scope: Scope<'scope, T>) -> StreamVec<'scope, T, Mark> {
-        match &self.sources[..] {
+    /// The marks of all sources of several clocks, each source once, in one stream.
+    pub(crate) fn all_marks(
+        clocks: &[Self],
+        scope: Scope<'scope, T>,
+    ) -> StreamVec<'scope, T, Mark> {
+        let mut all: Vec<&SourceMarks<'scope, T>> = Vec::new();
+        for source in clocks.iter().flat_map(|clock| clock.sources.iter()) {
+            if all.iter().all(|known| known.id != source.id) {
+                all.push(source);
+            }
+        }
+        match all[..] {
             [one] => one.marks.clone(),
-            many => scope.concatenate(many.iter().map(|source| source.marks.clone())),
+            _ => scope.concatenate(all.iter().map(|source| source.marks.clone())),
         }
     }
 
@@ -93,6 +106,18 @@ impl<'scope, T: Tick> Clock<'scope, T> {
     /// Where operators on this stream register their counters.
     pub fn observer(&self) -> &Observer {
         &self.observer
+    }
+
+    /// Where operators on this stream keep their state.
+    pub fn keeper(&self) -> &Keeper<'scope, T> {
+        &self.keeper
+    }
+
+    /// The same clock, with operators that keep their state there.
+    #[must_use]
+    pub fn kept_by(mut self, keeper: &Keeper<'scope, T>) -> Self {
+        self.keeper = keeper.clone();
+        self
     }
 
     /// The same clock for rows that come out this much later than they used to.
@@ -117,7 +142,7 @@ impl<'scope, T: Tick> Clock<'scope, T> {
     }
 
     /// The clock of the union: the least of both.
-    fn union(&self, other: &Self) -> Self {
+    pub(crate) fn union(&self, other: &Self) -> Self {
         let mut sources = (*self.sources).clone();
         for theirs in other.sources.iter() {
             match sources.iter_mut().find(|ours| ours.id == theirs.id) {
@@ -129,6 +154,7 @@ impl<'scope, T: Tick> Clock<'scope, T> {
             sources: Rc::new(sources),
             late: self.late.max(other.late),
             observer: self.observer.clone(),
+            keeper: self.keeper.clone(),
         }
     }
 }
@@ -143,6 +169,17 @@ impl<'scope, T: Tick, D: Data> Events<'scope, T, D> {
     /// An event stream from its two parts.
     pub fn from_parts(rows: StreamVec<'scope, T, Timed<D>>, clock: Clock<'scope, T>) -> Self {
         Events { rows, clock }
+    }
+
+    /// What operators on it need to know about time.
+    pub fn clock(&self) -> Clock<'scope, T> {
+        self.clock.clone()
+    }
+
+    /// The same stream, with operators that keep their state there.
+    #[must_use]
+    pub fn kept_by(self, keeper: &Keeper<'scope, T>) -> Self {
+        Events { rows: self.rows, clock: self.clock.kept_by(keeper) }
     }
 
     /// The rows as an ordinary timely stream, and the clock.

@@ -16,12 +16,16 @@
 #![forbid(missing_docs)]
 
 pub mod aggregate;
+pub mod change;
 pub mod dedup;
 pub mod events;
 pub mod input;
 pub mod key;
 pub mod keyed;
 pub mod observe;
+pub mod state;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod tick;
 pub mod time;
 pub mod watermark;
@@ -30,14 +34,16 @@ pub mod window;
 /// What a program on this library usually needs.
 pub mod prelude {
     pub use crate::aggregate::*;
+    pub use crate::change::{Change, Changes};
     pub use crate::dedup::Horizon;
     pub use crate::events::{Data, Events, Tick};
     pub use crate::input::EventInput;
     pub use crate::key::Key;
     pub use crate::observe::Observer;
+    pub use crate::state::Keeper;
     pub use crate::time::{EventTime, Timed, hours, millis, mins, secs};
     pub use crate::watermark::Policy;
-    pub use crate::window::{Tumbling, Window, WindowResult, WithLate};
+    pub use crate::window::{Pane, Timing, Tumbling, Window, WindowResult, WithLate};
 }
 
 #[cfg(doctest)]

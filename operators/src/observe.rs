@@ -63,6 +63,14 @@ counters! {
     held,
     /// Windows open now.
     open,
+    /// Windows of a row that were complete already while others of it were not.
+    late_windows,
+    /// Windows, per key, that have given a result.
+    fired,
+    /// Sessions that were taken in by others.
+    merged,
+    /// Bytes of state held now, what keys and values own elsewhere not counted.
+    bytes,
 }
 
 impl Counts {

@@ -62,7 +62,7 @@ fn check(feed: &Feed, workers: usize, size: i64, offset: i64, lateness: i64) {
         let windows = windows.aggregate("windows", summary);
         let results = sink.clone();
         windows.inspect(move |row| {
-            let WindowResult { key, window, value } = row.data;
+            let WindowResult { key, window, value, .. } = row.data;
             assert_eq!(row.time, window.last());
             assert!(row.behind == tiderace_operators::time::Span::ZERO);
             let (start, end) = (window.start.micros(), window.end.micros());

@@ -200,7 +200,7 @@ fn pipeline(flow: &Flow<'_>, bootstrap: &str, events: Option<u64>, latest: &scre
                 of.max(SensorEvent::hundredths),
             ),
         )
-        .map(|WindowResult { key, window, value: (count, sum, min, max) }| {
+        .map(|WindowResult { key, window, value: (count, sum, min, max), .. }| {
             let sum = i64::try_from(sum).expect("hundredths of a second's readings fit");
             let [min, max] = [min, max].map(|bound| bound.expect("a window is never empty"));
             PerSecond::of(key, window.start.millis(), count, [sum, min, max])

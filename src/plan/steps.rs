@@ -79,7 +79,7 @@ fn windows<'scope>(
         .aggregate(name, Aggregates::new(&window.aggregates));
     let unit = window.unit;
     let row = move |result: WindowResult<RowKey, Box<[Value]>>| {
-        let WindowResult { key, window, value } = result;
+        let WindowResult { key, window, value, .. } = result;
         let mut values = key.values();
         values.reserve_exact(2 + value.len());
         values.push(in_unit(window.start, unit));

@@ -47,6 +47,8 @@ pub use sum::{Mean, Number, Sum};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::time::EventTime;
+
 /// A summary of rows of type `D`.
 ///
 /// Laws: merging with a fresh state changes nothing, and the result must not depend on how the
@@ -91,10 +93,25 @@ pub trait Aggregate<D>: Clone + 'static {
     fn create(&self) -> Self::State;
     /// Takes one row in.
     fn add(&self, state: &mut Self::State, row: &D);
+    /// Takes one row in, with its event time: this is what operators call. Aggregates that ask for
+    /// the time, and those made of others, have a body of their own here.
+    #[inline]
+    fn add_at(&self, state: &mut Self::State, time: EventTime, row: &D) {
+        let _ = time;
+        self.add(state, row);
+    }
     /// Takes in all rows of another state.
     fn merge(&self, state: &mut Self::State, other: &Self::State);
     /// The result of the rows so far; more may follow.
     fn finish(&self, state: &Self::State) -> Self::Output;
+}
+
+/// An aggregate that rows can be taken out of again.
+///
+/// Law: taking out a row that was taken in leaves what the other rows make, in any order.
+pub trait Retract<D>: Aggregate<D> {
+    /// Takes out one row that was taken in before, at the same time.
+    fn retract(&self, state: &mut Self::State, time: EventTime, row: &D);
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! A tuple of aggregates is an aggregate.
 
 use super::Aggregate;
+use crate::time::EventTime;
 
 macro_rules! tuples {
     ($($($name:ident $index:tt)+;)+) => {$(
@@ -16,6 +17,11 @@ macro_rules! tuples {
             #[inline]
             fn add(&self, state: &mut Self::State, row: &Row) {
                 $(self.$index.add(&mut state.$index, row);)+
+            }
+
+            #[inline]
+            fn add_at(&self, state: &mut Self::State, time: EventTime, row: &Row) {
+                $(self.$index.add_at(&mut state.$index, time, row);)+
             }
 
             #[inline]

@@ -13,7 +13,7 @@ use crate::events::{Data, Events, Tick};
 use crate::key::{Key, route};
 use crate::keyed::Keyed;
 use crate::observe::Counters;
-use crate::tick::{Emit, Fuel, TickLogic, tick_operator};
+use crate::tick::{Emit, Fuel, Now, TickLogic, tick_operator};
 use crate::time::{EventTime, Timed};
 
 /// A row that did not pass.
@@ -104,6 +104,8 @@ impl<'scope, T: Tick, D: ExchangeData + Data, F> Keyed<'scope, T, D, F> {
     }
 }
 
+crate::keeps_nothing!(FirstSeen<K, F>; K: Key, F);
+
 /// Judges rows as they come.
 struct FirstSeen<K, F> {
     key: F,
@@ -148,15 +150,9 @@ impl<K: Key, D: Data, F: Fn(&D) -> K + 'static> TickLogic<D> for FirstSeen<K, F>
         self.counters.held.set(self.state.len() as u64);
     }
 
-    fn close(
-        &mut self,
-        _: EventTime,
-        frontier: EventTime,
-        fuel: &mut Fuel,
-        _: &mut Emit<D, SetAside<D>>,
-    ) -> bool {
+    fn close(&mut self, now: Now, fuel: &mut Fuel, _: &mut Emit<D, SetAside<D>>) -> bool {
         let before = self.state.len();
-        let done = self.state.expire(frontier, fuel.left());
+        let done = self.state.expire(now.frontier, fuel.left());
         fuel.burn(before - self.state.len());
         self.counters.held.set(self.state.len() as u64);
         done

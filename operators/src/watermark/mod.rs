@@ -57,6 +57,8 @@ pub struct Mark {
     /// Whether a partition of it was ever left out of the frontier while it could still speak:
     /// idle, or found while running. Rows of such a partition may be behind the frontier of others.
     pub excluded: bool,
+    /// Whether the tick of the mark is a cut: operators save their state as of its end.
+    pub cut: bool,
     /// Wall time at the source when the mark was made, in microseconds since 1970.
     pub made_at: i64,
 }

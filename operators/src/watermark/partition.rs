@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Mark, Policy, SourceId, Standing};
 use crate::time::{EventTime, Span};
 
@@ -20,7 +22,7 @@ pub struct Guard {
 }
 
 /// How a partition stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PartitionState {
     /// Neither a record nor the end of its log has been seen.
     Unknown,
@@ -33,7 +35,7 @@ pub enum PartitionState {
 }
 
 /// The event time of one partition.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartitionClock {
     /// How it stands.
     pub state: PartitionState,
@@ -210,6 +212,7 @@ impl SourceClock {
             frontier,
             holder,
             excluded: self.excluded,
+            cut: false,
             made_at,
         };
         let same = self.told.is_some_and(|told| Mark { made_at, ..told } == mark);
@@ -218,6 +221,24 @@ impl SourceClock {
         }
         self.told = Some(mark);
         Some(mark)
+    }
+
+    /// The mark for the end of a tick that is a cut.
+    pub fn cut(&mut self, made_at: i64) -> Mark {
+        let mark = self.mark(made_at, true).expect("one was asked for");
+        Mark { cut: true, ..mark }
+    }
+
+    /// What the instance has to know again to go on from here: its partitions, and whether one of
+    /// them was ever left out of the frontier.
+    pub fn saved(&self) -> (Vec<(u32, PartitionClock)>, bool) {
+        (self.partitions.iter().map(|(&id, clock)| (id, *clock)).collect(), self.excluded)
+    }
+
+    /// Takes a partition back as it was at a cut. `excluded` is that of the instance which read it.
+    pub fn restore(&mut self, partition: u32, clock: PartitionClock, excluded: bool) {
+        self.partitions.insert(partition, clock);
+        self.excluded |= excluded;
     }
 
     /// The last mark that was made.

@@ -40,6 +40,11 @@ impl Watermarks {
         Watermarks { sources, frontier: EventTime::MIN, excluded: false }
     }
 
+    /// Goes on from the frontier as of a cut: it never goes back from there.
+    pub fn restore(&mut self, frontier: EventTime) {
+        self.frontier = self.frontier.max(frontier);
+    }
+
     /// Takes in a mark of the tick that is being completed.
     pub fn apply(&mut self, mark: Mark) {
         self.excluded |= mark.excluded;
@@ -120,6 +125,7 @@ mod tests {
             frontier,
             holder: None,
             excluded: false,
+            cut: false,
             made_at: 0,
         }
     }

@@ -52,9 +52,13 @@
 //! assert_eq!(*late.lock().unwrap(), 1);
 //! ```
 
+mod assign;
+mod pane;
 mod state;
 mod tumbling;
 
+pub use assign::Assigner;
+pub use pane::{Pane, Timing};
 pub use state::Windows;
 pub use tumbling::{Tumbling, Window};
 
@@ -81,13 +85,15 @@ pub struct WindowResult<K, V> {
     pub window: Window,
     /// The aggregate of the key's records in the window.
     pub value: V,
+    /// Which of the window's results it is.
+    pub pane: Pane,
 }
 
 /// A keyed stream cut into windows, to be aggregated.
-pub struct Windowed<'scope, T: Tick, D: Data, F> {
-    keyed: Keyed<'scope, T, D, F>,
-    by: Tumbling,
-    lateness: Span,
+pub struct Windowed<'scope, T: Tick, D: Data, F, W = Tumbling> {
+    pub(crate) keyed: Keyed<'scope, T, D, F>,
+    pub(crate) by: W,
+    pub(crate) lateness: Span,
 }
 
 /// The results of an operator, and the rows it refused as late.
@@ -125,12 +131,12 @@ impl<'scope, T: Tick, R, D> Deref for WithLate<'scope, T, R, D> {
 
 impl<'scope, T: Tick, D: Data, F> Keyed<'scope, T, D, F> {
     /// Groups each key's records by windows of event time.
-    pub fn window(self, by: Tumbling) -> Windowed<'scope, T, D, F> {
+    pub fn window<W>(self, by: W) -> Windowed<'scope, T, D, F, W> {
         Windowed { keyed: self, by, lateness: Span::ZERO }
     }
 }
 
-impl<'scope, T: Tick, D: ExchangeData + Data, F> Windowed<'scope, T, D, F> {
+impl<'scope, T: Tick, D: ExchangeData + Data, F, W> Windowed<'scope, T, D, F, W> {
     /// Waits this much longer, in event time, before a window is complete. Records that come in the
     /// meantime count; results come out this much later.
     #[must_use]
@@ -138,7 +144,9 @@ impl<'scope, T: Tick, D: ExchangeData + Data, F> Windowed<'scope, T, D, F> {
         self.lateness = lateness.into();
         self
     }
+}
 
+impl<'scope, T: Tick, D: ExchangeData + Data, F> Windowed<'scope, T, D, F> {
     /// One result for each key and window, sent once when the window is complete.
     ///
     /// Rows are exchanged so that all of a key meet on one worker. Cost: one hash and one table

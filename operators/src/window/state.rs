@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
+use super::{Pane, Tumbling, Window, WindowResult};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-use super::{Tumbling, Window, WindowResult};
 use crate::aggregate::Aggregate;
 use crate::events::Data;
 use crate::key::Key;
 use crate::observe::Counters;
-use crate::tick::{Emit, Fuel, TickLogic};
+use crate::state::{Corrupt, Entry, Epoch, Saver, Shape, State, Table};
+use crate::tick::{Emit, Fuel, Now, TickLogic};
 use crate::time::{EventTime, Span, Timed};
 
 /// How many emptied tables are kept for windows to come.
@@ -20,7 +21,7 @@ const SPARE_TABLES: usize = 2;
 /// The partial results of one window.
 struct Bucket<K, S> {
     window: Window,
-    keys: HashTable<(K, S)>,
+    keys: Table<K, S>,
 }
 
 /// All open windows of one worker.
@@ -37,6 +38,11 @@ pub struct Windows<K, F, A, S> {
     free: Vec<usize>,
     /// The window of the row before, and its bucket: rows come in runs.
     run: Option<usize>,
+    epoch: Epoch,
+    /// Windows have been dropped that a cut holds.
+    dropped: bool,
+    /// The frontier as of the last tick.
+    frontier: EventTime,
     counters: Arc<Counters>,
 }
 
@@ -58,6 +64,9 @@ impl<K, F, A, S> Windows<K, F, A, S> {
             buckets: Vec::new(),
             free: Vec::new(),
             run: None,
+            epoch: Epoch::default(),
+            dropped: false,
+            frontier: EventTime::MIN,
             counters,
         }
     }
@@ -70,7 +79,7 @@ impl<K, F, A, S> Windows<K, F, A, S> {
                 place
             }
             None => {
-                self.buckets.push(Bucket { window, keys: HashTable::new() });
+                self.buckets.push(Bucket { window, keys: Table::default() });
                 self.buckets.len() - 1
             }
         })
@@ -118,16 +127,10 @@ where
             };
             let key = (self.key)(&row.data);
             let keys = &mut self.buckets[place].keys;
-            let entry = keys.entry(key.stable_hash(), |(k, _)| *k == key, |(k, _)| k.stable_hash());
-            match entry {
-                Entry::Occupied(mut entry) => self.aggregate.add(&mut entry.get_mut().1, &row.data),
-                Entry::Vacant(entry) => {
-                    let mut state = self.aggregate.create();
-                    self.aggregate.add(&mut state, &row.data);
-                    entry.insert((key, state));
-                    created += 1;
-                }
-            }
+            let hash = key.stable_hash();
+            let (state, new) = keys.entry(hash, key, self.epoch, || self.aggregate.create());
+            self.aggregate.add_at(state, row.time, &row.data);
+            created += u64::from(new);
         }
         self.counters.kept.add(all - late);
         self.counters.late.add(late);
@@ -135,15 +138,10 @@ where
         self.counters.open.set(self.open.len() as u64);
     }
 
-    fn close(
-        &mut self,
-        _before: EventTime,
-        frontier: EventTime,
-        fuel: &mut Fuel,
-        out: &mut Emit<Self::Out, D>,
-    ) -> bool {
+    fn close(&mut self, now: Now, fuel: &mut Fuel, out: &mut Emit<Self::Out, D>) -> bool {
+        self.frontier = now.frontier;
         while let Some((&end, &place)) = self.open.first_key_value() {
-            if frontier < end.plus(self.lateness) {
+            if now.frontier < end.plus(self.lateness) {
                 break;
             }
             if fuel.left() == 0 {
@@ -153,26 +151,63 @@ where
             let (window, last, aggregate) = (*window, window.last(), &self.aggregate);
             let result = |(key, state): (K, A::State)| {
                 let value = aggregate.finish(&state);
-                Timed::on_time(last, WindowResult { key, window, value })
+                Timed::on_time(last, WindowResult { key, window, value, pane: Pane::FINAL })
             };
             let fired = keys.len().min(fuel.left());
-            if fired == keys.len() {
-                out.rows.extend(keys.drain().map(result));
-            } else {
-                out.rows.extend(keys.extract_if(|_| true).take(fired).map(result));
-            }
+            out.rows.extend(keys.drain_some(fired).map(result));
             fuel.burn(fired.max(1));
+            self.counters.fired.add(fired as u64);
             self.counters.held.set(self.counters.held.get() - fired as u64);
-            if self.buckets[place].keys.is_empty() {
+            if keys.is_empty() {
+                self.dropped |= keys.reset();
                 self.open.pop_first();
                 self.run = None;
                 if self.free.len() >= SPARE_TABLES {
-                    self.buckets[place].keys = HashTable::new();
+                    self.buckets[place].keys = Table::default();
                 }
                 self.free.push(place);
                 self.counters.open.set(self.open.len() as u64);
             }
         }
         true
+    }
+}
+
+/// Buckets are numbered by their end; the last one of all, which has no end, can be dropped too.
+fn bucket_number(end: EventTime) -> i64 {
+    end.micros().min(i64::MAX - 1)
+}
+
+/// Entries are the keys of each window, in the bucket of its end.
+impl<K: Key, F, A, S> State for Windows<K, F, A, S>
+where
+    S: Serialize + DeserializeOwned,
+{
+    fn shape(&self) -> Shape {
+        Shape::of("window", &(self.by, self.lateness)).with::<K>().with::<S>()
+    }
+
+    fn save(&mut self, fuel: &mut Fuel, out: &mut Saver) -> bool {
+        for (end, &place) in &self.open {
+            let keys = &mut self.buckets[place].keys;
+            if !keys.save((0, bucket_number(*end)), self.epoch, fuel, out) {
+                return false;
+            }
+        }
+        if std::mem::take(&mut self.dropped) {
+            let first = self.frontier.minus(self.lateness).micros().saturating_add(1);
+            out.drop_below(0, first);
+        }
+        self.epoch.advance();
+        true
+    }
+
+    fn load(&mut self, entry: &Entry<'_>) -> Result<(), Corrupt> {
+        let end = EventTime::from_micros(entry.bucket);
+        let place = self.bucket(self.by.window_of(end.minus(Span::from_micros(1))));
+        self.buckets[place].keys.load(entry.key()?, entry.value()?);
+        self.counters.held.add(1);
+        self.counters.open.set(self.open.len() as u64);
+        Ok(())
     }
 }

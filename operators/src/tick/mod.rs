@@ -6,6 +6,11 @@
 //! waiting, or else at its input's frontier; it never counts ticks itself.
 //!
 //! An event-time operator is a [`TickLogic`]: plain state with two methods, testable without timely.
+//! At a cut, after e is done and before any row of a later tick is taken, its [`State`] is saved.
+
+mod side;
+
+pub use side::{InputFrontier, Side, Sides};
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -13,21 +18,22 @@ use std::sync::Arc;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::{ParallelizationContract, Pipeline};
-use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::Concatenate;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::progress::frontier::MutableAntichain;
 
-use crate::events::{Data, Events, Tick};
+use crate::events::{Clock, Data, Events, Tick};
 use crate::observe::Counters;
+use crate::state::{Frame, State};
 use crate::time::{EventTime, Timed};
-use crate::watermark::Mark;
+use crate::watermark::{Mark, Watermarks};
 
 /// How many rows an operator handles before it lets others run.
 const FUEL: usize = 1 << 16;
 
-/// The state of an event-time operator and what it does with a tick.
-pub trait TickLogic<D>: 'static {
+/// The state of an event-time operator and what it does with a tick. `F` is its input's frontier.
+pub trait TickLogic<D, F = EventTime>: State + 'static {
     /// What it sends.
     type Out: Data;
     /// What it sets aside: late rows, duplicates.
@@ -37,22 +43,27 @@ pub trait TickLogic<D>: 'static {
     /// the end of the previous tick. The result of the whole tick may depend on the multiset of its
     /// rows only. Leaves `rows` empty, and counts what becomes of each: kept, filtered, late,
     /// duplicate or rejected. `out` is empty at the call.
-    fn apply(
-        &mut self,
-        before: EventTime,
-        rows: &mut Vec<Timed<D>>,
-        out: &mut Emit<Self::Out, Self::Side>,
-    );
+    fn apply(&mut self, before: F, rows: &mut Vec<Timed<D>>, out: &mut Emit<Self::Out, Self::Side>);
 
-    /// The tick is complete and the frontier is now `frontier`: sends what is due. It takes from
-    /// `fuel` what it handles and returns whether it is done; if not it is called again.
+    /// The tick is complete: sends what is due. It takes from `fuel` what it handles and returns
+    /// whether it is done; if not it is called again.
     fn close(
         &mut self,
-        before: EventTime,
-        frontier: EventTime,
+        now: Now<F>,
         fuel: &mut Fuel,
         out: &mut Emit<Self::Out, Self::Side>,
     ) -> bool;
+}
+
+/// What is known of time at the end of a tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now<F = EventTime> {
+    /// The event-time frontier as of the end of the previous tick.
+    pub before: F,
+    /// The event-time frontier as of the end of this tick.
+    pub frontier: F,
+    /// Processing time: the latest wall time that a source has put on a mark so far.
+    pub wall: EventTime,
 }
 
 /// What an operator sends at the current tick.
@@ -111,6 +122,35 @@ fn complete<T: Tick>(frontier: &MutableAntichain<T>, tick: &T) -> bool {
     !frontier.less_equal(tick)
 }
 
+/// The input of an operator: rows, and what is known of event time on each of its sides.
+struct Input<'scope, T: Tick, D: 'static> {
+    rows: StreamVec<'scope, T, Timed<D>>,
+    clocks: Vec<Clock<'scope, T>>,
+}
+
+/// The watermarks of each side of an operator's input.
+struct Tables {
+    sides: Vec<Watermarks>,
+    wall: EventTime,
+    cut: bool,
+}
+
+impl Tables {
+    fn apply(&mut self, mark: Mark) {
+        self.wall = self.wall.max(EventTime::from_micros(mark.made_at));
+        self.cut |= mark.cut;
+        self.sides.iter_mut().for_each(|side| side.apply(mark));
+    }
+
+    fn advance<D, F: InputFrontier<D>>(&mut self) -> F {
+        self.each(Watermarks::advance)
+    }
+
+    fn each<D, F: InputFrontier<D>>(&mut self, f: impl FnMut(&mut Watermarks) -> EventTime) -> F {
+        F::of_inputs(&self.sides.iter_mut().map(f).collect::<Vec<_>>())
+    }
+}
+
 /// An operator that completes ticks: its results, and the rows it sets aside.
 pub fn tick_operator<'scope, T, D, P, L>(
     name: &str,
@@ -126,35 +166,92 @@ where
     L: TickLogic<D>,
 {
     let (rows, clock) = events.parts();
+    operator(name, Input { rows, clocks: vec![clock] }, pact, logic, counters)
+}
+
+/// An operator with two inputs that completes ticks: its results, and the rows it sets aside.
+pub fn tick_operator_2<'scope, T, L, R, P, O>(
+    name: &str,
+    left: &Events<'scope, T, L>,
+    right: &Events<'scope, T, R>,
+    pact: P,
+    logic: O,
+    counters: Arc<Counters>,
+) -> (StreamVec<'scope, T, Timed<O::Out>>, StreamVec<'scope, T, Timed<O::Side>>)
+where
+    T: Tick,
+    L: Data,
+    R: Data,
+    P: ParallelizationContract<T, Vec<Timed<Side<L, R>>>>,
+    O: TickLogic<Side<L, R>, Sides>,
+{
+    let (left, left_clock) = left.map(Side::Left).parts();
+    let (right, right_clock) = right.map(Side::Right).parts();
+    let rows = left.scope().concatenate([left, right]);
+    operator(name, Input { rows, clocks: vec![left_clock, right_clock] }, pact, logic, counters)
+}
+
+fn operator<'scope, T, D, P, L, F>(
+    name: &str,
+    input: Input<'scope, T, D>,
+    pact: P,
+    logic: L,
+    counters: Arc<Counters>,
+) -> (StreamVec<'scope, T, Timed<L::Out>>, StreamVec<'scope, T, Timed<L::Side>>)
+where
+    T: Tick,
+    D: Data,
+    P: ParallelizationContract<T, Vec<Timed<D>>>,
+    F: InputFrontier<D>,
+    L: TickLogic<D, F>,
+{
+    let Input { rows, clocks } = input;
     let scope = rows.scope();
+    let mut logic = logic;
+    let keeper = clocks[0].keeper().clone();
+    let saved = keeper.open(name, &mut logic, scope.index(), scope.peers());
+    let (mut saver, restored) = match saved {
+        Some((saver, frontiers)) => (Some(saver), frontiers),
+        None => (None, Vec::new()),
+    };
     let mut builder = OperatorBuilder::new(name.to_owned(), scope);
     let activator = scope.activator_for(builder.operator_info().address);
     let mut rows_in = builder.new_input(rows, pact);
-    let mut marks_in = builder.new_input(clock.marks(scope), Pipeline);
+    let marks = Clock::all_marks(&clocks, scope);
+    let mut marks_in = builder.new_input(marks, Pipeline);
     let (out, out_stream) = builder.new_output::<Vec<Timed<L::Out>>>();
     let (side, side_stream) = builder.new_output::<Vec<Timed<L::Side>>>();
     let mut out = OutputBuilder::<_, CapacityContainerBuilder<Vec<_>>>::from(out);
     let mut side = OutputBuilder::<_, CapacityContainerBuilder<Vec<_>>>::from(side);
-    let mut table = clock.watermarks(scope.peers());
+    let (saves, frames) = builder.new_output::<Vec<Frame>>();
+    let mut saves = OutputBuilder::<_, CapacityContainerBuilder<Vec<_>>>::from(saves);
+    let sides = clocks.iter().map(|clock| clock.watermarks(scope.peers())).collect();
+    let mut tables = Tables { sides, wall: EventTime::MIN, cut: false };
+    for (side, frontier) in tables.sides.iter_mut().zip(restored) {
+        side.restore(frontier);
+    }
+    let speaks = scope.index() == 0;
+    keeper.keep(frames);
 
     builder.build(move |mut caps| {
-        let side_cap = caps.pop().expect("there are two outputs");
-        let out_cap = caps.pop().expect("there are two outputs");
+        let mut cap = || caps.pop().expect("there are three outputs");
+        let (save_cap, side_cap, out_cap) = (cap(), cap(), cap());
         // What the operator may still send: its current tick, until the input has ended.
-        let mut caps: Option<(Capability<T>, Capability<T>)> = Some((out_cap, side_cap));
+        let mut caps = Some([out_cap, side_cap, save_cap]);
         let mut waiting = Waiting { rows: BTreeMap::new(), marks: BTreeMap::new() };
-        let mut logic = logic;
         let mut emit = Emit::default();
-        // f of the last tick that was completed, and of the one that is being completed.
-        let mut before = EventTime::MIN;
-        let mut closing: Option<EventTime> = None;
+        // f of the last tick that was completed.
+        let mut before: F = tables.each(|side| side.frontier());
+        // What is known of the tick that is being completed, and whether all that is due is sent.
+        let mut closing: Option<(Now<F>, bool)> = None;
 
         move |frontiers| {
-            let Some((out_cap, side_cap)) = caps.as_mut() else {
+            let Some(caps_now) = caps.as_mut() else {
                 rows_in.for_each(|_, rows| debug_assert!(rows.is_empty()));
                 marks_in.for_each(|_, _| ());
                 return;
             };
+            let [out_cap, side_cap, save_cap] = caps_now;
             let mut fuel = Fuel::new(FUEL);
             let mut out = out.activate();
             let mut side = side.activate();
@@ -174,8 +271,10 @@ where
             macro_rules! apply {
                 ($rows:expr) => {
                     debug_assert!(
-                        table.excluded()
-                            || $rows.iter().all(|row| !row.behind.is_zero() || row.time >= before),
+                        tables.sides.iter().any(Watermarks::excluded)
+                            || $rows.iter().all(|row| {
+                                !row.behind.is_zero() || row.time >= before.of_row(&row.data)
+                            }),
                         "a row on time is behind the frontier: a source or an operator upstream \
                          broke its promise"
                     );
@@ -189,7 +288,7 @@ where
                 waiting.marks.entry(tick.time().clone()).or_default().append(marks);
             });
             rows_in.for_each(|tick, rows| {
-                let now = tick.time() == out_cap.time() && fuel.left() > 0;
+                let now = tick.time() == out_cap.time() && fuel.left() > 0 && closing.is_none();
                 if now && !waiting.rows.contains_key(tick.time()) {
                     apply!(rows);
                 } else {
@@ -214,28 +313,50 @@ where
                 if !complete(&frontiers[0], &current) || !complete(&frontiers[1], &current) {
                     return;
                 }
-                let frontier = *closing.get_or_insert_with(|| {
+                let (now, sent) = closing.get_or_insert_with(|| {
                     for mark in waiting.marks.remove(&current).unwrap_or_default() {
-                        table.apply(mark);
+                        tables.apply(mark);
                     }
-                    table.advance()
+                    let (frontier, wall) = (tables.advance(), tables.wall);
+                    (Now { before, frontier, wall }, false)
                 });
-                let done = logic.close(before, frontier, &mut fuel, &mut emit);
-                flush!();
-                if !done {
-                    activator.activate();
-                    return;
+                if !*sent {
+                    *sent = logic.close(*now, &mut fuel, &mut emit);
+                    flush!();
+                    if !*sent {
+                        activator.activate();
+                        return;
+                    }
                 }
-                before = frontier;
+                if tables.cut
+                    && let Some(saver) = &mut saver
+                {
+                    let done = logic.save(&mut fuel, saver);
+                    if done && speaks {
+                        let each: Vec<_> = tables.sides.iter().map(Watermarks::frontier).collect();
+                        saver.frontiers(&each);
+                    }
+                    let mut frames = saver.take(done);
+                    if !frames.is_empty() {
+                        saves.activate().session(&*save_cap).give_container(&mut frames);
+                    }
+                    if !done {
+                        activator.activate();
+                        return;
+                    }
+                }
+                tables.cut = false;
+                before = now.frontier;
                 closing = None;
                 debug_assert!(counters.counts().balanced(), "a row left by no counted door");
-                counters.frontier.set(frontier);
+                counters.frontier.set(before.least());
                 let inputs = frontiers.iter().filter_map(|f| f.frontier().first().cloned());
                 let Some(next) = waiting.least().into_iter().chain(inputs).min() else {
                     break;
                 };
-                out_cap.downgrade(&next);
-                side_cap.downgrade(&next);
+                for cap in [&mut *out_cap, &mut *side_cap, &mut *save_cap] {
+                    cap.downgrade(&next);
+                }
             }
             drop((out, side));
             caps = None;

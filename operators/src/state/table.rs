@@ -1,0 +1,324 @@
+//! A table of keyed state that knows what has changed since the last cut.
+//!
+//! Each entry carries a stamp: the number of the cut that it will be part of, and whether it was part
+//! of one before. To note a change is one store beside the value that is written anyway; at a cut the
+//! entries with the current number are written. Measured against plain tables this costs less than a
+//! set of changed keys by an order of magnitude.
+
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use serde::Serialize;
+
+use super::Saver;
+use crate::key::Key;
+use crate::tick::Fuel;
+
+/// The number of the cut that changes made now will be part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Epoch(u32);
+
+impl Default for Epoch {
+    fn default() -> Self {
+        Epoch(1)
+    }
+}
+
+impl Epoch {
+    /// A cut has been taken: what changes from now on belongs to the next one.
+    pub fn advance(&mut self) {
+        // 2^30 cuts, one a second, are 34 years.
+        self.0 += 1;
+    }
+}
+
+/// The epoch of an entry's last change times two, plus one if it has been saved before.
+#[derive(Clone, Copy, Debug)]
+struct Stamp(u32);
+
+impl Stamp {
+    const SAVED: u32 = 1;
+
+    #[inline]
+    fn touch(&mut self, epoch: Epoch) {
+        self.0 = (epoch.0 << 1) | (self.0 & Self::SAVED);
+    }
+
+    fn is_dirty(self, epoch: Epoch) -> bool {
+        self.0 >> 1 == epoch.0
+    }
+
+    fn was_saved(self) -> bool {
+        self.0 & Self::SAVED != 0
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Slot<K, V> {
+    key: K,
+    stamp: Stamp,
+    value: V,
+}
+
+/// Keys with values. Every key is looked up with its [`stable_hash`](crate::key::StableHash).
+#[derive(Debug)]
+pub struct Table<K, V> {
+    slots: HashTable<Slot<K, V>>,
+    /// Keys that have been removed since the last save and are part of an earlier one.
+    gone: Vec<(u64, K)>,
+    /// Something has changed since the last save.
+    touched: bool,
+    /// Some entry has been saved.
+    saved: bool,
+    /// Where a save that ran out of fuel goes on.
+    cursor: usize,
+}
+
+impl<K, V> Default for Table<K, V> {
+    fn default() -> Self {
+        let (slots, gone) = (HashTable::new(), Vec::new());
+        Table { slots, gone, touched: false, saved: false, cursor: 0 }
+    }
+}
+
+impl<K: Key, V> Table<K, V> {
+    /// The value of a key, to be changed. One that is not there is made first; the second part of
+    /// the result says so.
+    #[inline]
+    pub fn entry(
+        &mut self,
+        hash: u64,
+        key: K,
+        epoch: Epoch,
+        create: impl FnOnce() -> V,
+    ) -> (&mut V, bool) {
+        self.touched = true;
+        match self.slots.entry(hash, |slot| slot.key == key, |slot| slot.key.stable_hash()) {
+            Entry::Occupied(entry) => {
+                let slot = entry.into_mut();
+                slot.stamp.touch(epoch);
+                (&mut slot.value, false)
+            }
+            Entry::Vacant(entry) => {
+                let mut stamp = Stamp(0);
+                stamp.touch(epoch);
+                let slot = entry.insert(Slot { key, stamp, value: create() }).into_mut();
+                (&mut slot.value, true)
+            }
+        }
+    }
+
+    /// The value of a key.
+    #[inline]
+    pub fn get(&self, hash: u64, key: &K) -> Option<&V> {
+        self.slots.find(hash, |slot| slot.key == *key).map(|slot| &slot.value)
+    }
+
+    /// The value of a key, to be changed.
+    #[inline]
+    pub fn get_mut(&mut self, hash: u64, key: &K, epoch: Epoch) -> Option<&mut V> {
+        let slot = self.slots.find_mut(hash, |slot| slot.key == *key)?;
+        self.touched = true;
+        slot.stamp.touch(epoch);
+        Some(&mut slot.value)
+    }
+
+    /// Takes a key out.
+    pub fn remove(&mut self, hash: u64, key: &K) -> Option<V> {
+        let entry = self.slots.find_entry(hash, |slot| slot.key == *key).ok()?;
+        let (Slot { key, stamp, value }, _) = entry.remove();
+        if stamp.was_saved() {
+            self.touched = true;
+            self.gone.push((hash, key));
+        }
+        Some(value)
+    }
+
+    /// Puts back an entry that was saved.
+    pub fn load(&mut self, key: K, value: V) {
+        let hash = key.stable_hash();
+        let slot = Slot { key, stamp: Stamp(Stamp::SAVED), value };
+        self.slots.insert_unique(hash, slot, |slot| slot.key.stable_hash());
+        self.saved = true;
+    }
+
+    /// All entries, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.slots.iter().map(|slot| (&slot.key, &slot.value))
+    }
+
+    /// Takes out up to so many entries of a table that is dropped as a whole, in no order: where it
+    /// was saved it is to be dropped there by its bucket.
+    pub fn drain_some(&mut self, most: usize) -> impl Iterator<Item = (K, V)> {
+        // Emptying a table at once is cheaper than entry by entry, and leaves no tombstones.
+        let all = most >= self.slots.len();
+        let (whole, part) = match all {
+            true => (Some(self.slots.drain()), None),
+            false => (None, Some(self.slots.extract_if(|_| true).take(most))),
+        };
+        let slots = whole.into_iter().flatten().chain(part.into_iter().flatten());
+        slots.map(|slot| (slot.key, slot.value))
+    }
+
+    /// Makes an emptied table as good as new. Returns whether any entry of it was saved.
+    pub fn reset(&mut self) -> bool {
+        debug_assert!(self.slots.is_empty(), "entries would be lost");
+        self.gone.clear();
+        self.touched = false;
+        self.cursor = 0;
+        std::mem::take(&mut self.saved)
+    }
+
+    /// How many keys it holds.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Its memory in bytes; what keys and values own elsewhere is not counted.
+    pub fn bytes(&self) -> usize {
+        self.slots.allocation_size()
+    }
+
+    /// Writes what has changed in this epoch, as entries of a table and a bucket. Returns whether it
+    /// is done; if not, it is to be called again before anything else.
+    pub fn save(
+        &mut self,
+        (table, bucket): (u8, i64),
+        epoch: Epoch,
+        fuel: &mut Fuel,
+        out: &mut Saver,
+    ) -> bool
+    where
+        V: Serialize,
+    {
+        self.save_with((table, bucket), epoch, fuel, out, |value| value)
+    }
+
+    /// The same where what is written of a value is a part or an image of it.
+    pub fn save_with<'a, W: Serialize>(
+        &'a mut self,
+        (table, bucket): (u8, i64),
+        epoch: Epoch,
+        fuel: &mut Fuel,
+        out: &mut Saver,
+        of: impl Fn(&'a V) -> W,
+    ) -> bool {
+        if !self.touched {
+            return true;
+        }
+        for (hash, key) in self.gone.drain(..) {
+            // A key that has come back since is written below.
+            fuel.burn(1);
+            out.remove(table, bucket, hash, &key);
+        }
+        let end = self.slots.num_buckets();
+        let from = self.cursor;
+        let until = end.min(from.saturating_add(fuel.left()));
+        for at in from..until {
+            if let Some(slot) = self.slots.get_bucket_mut(at)
+                && slot.stamp.is_dirty(epoch)
+            {
+                slot.stamp.0 |= Stamp::SAVED;
+                self.saved = true;
+            }
+        }
+        let slots = &self.slots;
+        for at in from..until {
+            if let Some(slot) = slots.get_bucket(at)
+                && slot.stamp.is_dirty(epoch)
+            {
+                out.put(table, bucket, slot.key.stable_hash(), &slot.key, &of(&slot.value));
+            }
+        }
+        fuel.burn(until - from);
+        self.cursor = until;
+        if until < end {
+            return false;
+        }
+        self.cursor = 0;
+        self.touched = false;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::StableHash;
+    use crate::state::{Shape, Snapshot};
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn saved(table: &mut Table<u16, u64>, epoch: &mut Epoch, fuel: usize) -> (Snapshot, u64) {
+        let mut out = Saver::new("t", Shape::nothing(), 0, 1);
+        while !table.save((0, 7), *epoch, &mut Fuel::new(fuel), &mut out) {}
+        epoch.advance();
+        let written = out.written().0;
+        let mut snapshot = Snapshot::default();
+        snapshot.apply(&out.take(true)).unwrap();
+        (snapshot, written)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        /// Changes at cuts add up to the table, and a cut writes just the keys that were touched.
+        #[test]
+        fn saves_what_was_touched(
+            steps in prop::collection::vec(
+                prop::collection::vec((0u16..40, prop::option::of(any::<u64>())), 0..30),
+                1..6,
+            ),
+            fuel in 1usize..50,
+        ) {
+            let (mut table, mut epoch) = (Table::default(), Epoch::default());
+            let mut model = BTreeMap::new();
+            let mut snapshot = Snapshot::default();
+            for step in steps {
+                let mut touched = std::collections::BTreeSet::new();
+                for (key, value) in step {
+                    let hash = key.stable_hash();
+                    touched.insert(key);
+                    match value {
+                        Some(value) => {
+                            *table.entry(hash, key, epoch, || 0).0 = value;
+                            model.insert(key, value);
+                        }
+                        None => prop_assert_eq!(table.remove(hash, &key), model.remove(&key)),
+                    }
+                }
+                let mut out = Saver::new("t", Shape::nothing(), 0, 1);
+                while !table.save((0, 7), epoch, &mut Fuel::new(fuel), &mut out) {}
+                epoch.advance();
+                // A key may be removed and put back, which are two entries.
+                prop_assert!(out.written().0 <= 2 * touched.len() as u64);
+                snapshot.apply(&out.take(true)).unwrap();
+                let mut read = Table::<u16, u64>::default();
+                if let Some(state) = snapshot.operator("t") {
+                    state.each(|entry| {
+                        read.load(entry.key()?, entry.value()?);
+                        Ok(())
+                    }).unwrap();
+                }
+                let read: BTreeMap<_, _> = read.iter().map(|(&k, &v)| (k, v)).collect();
+                prop_assert_eq!(&read, &model);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_touched_is_not_written() {
+        let (mut table, mut epoch) = (Table::default(), Epoch::default());
+        for key in 0..1_000u16 {
+            table.entry(key.stable_hash(), key, epoch, || 1u64);
+        }
+        assert_eq!(saved(&mut table, &mut epoch, 100).1, 1_000);
+        assert_eq!(saved(&mut table, &mut epoch, 100).1, 0);
+        *table.get_mut(5u16.stable_hash(), &5, epoch).unwrap() = 2;
+        assert_eq!(saved(&mut table, &mut epoch, 100).1, 1);
+    }
+}

@@ -1,0 +1,20 @@
+//! Which windows an instant is in.
+
+use std::fmt::Debug;
+
+use super::{Tumbling, Window};
+use crate::time::EventTime;
+
+/// Assigns windows to instants: a pure function, the same on every worker and after a restart.
+pub trait Assigner: Clone + Debug + 'static {
+    /// Calls `f` with each window that the instant is in, in the order of their ends. Every one of
+    /// them contains the instant.
+    fn assign(&self, time: EventTime, f: &mut impl FnMut(Window));
+}
+
+impl Assigner for Tumbling {
+    #[inline]
+    fn assign(&self, time: EventTime, f: &mut impl FnMut(Window)) {
+        f(self.window_of(time));
+    }
+}
