@@ -89,6 +89,9 @@ mod result;
 mod state;
 mod timers;
 
+#[cfg(test)]
+mod tests;
+
 pub use gap::{ByRow, Fixed, Session, SessionGap};
 pub use result::{ChangesWithLate, SessionResult};
 

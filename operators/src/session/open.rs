@@ -66,7 +66,6 @@ impl<S> Open<S> {
         self.start = self.start.min(other.start);
         self.last = self.last.max(other.last);
         self.until = self.until.max(other.until);
-        self.born = self.born.min(other.born);
         self.dirty = true;
         self.shown = match (self.shown.take(), other.shown) {
             (Some(mut ours), Some(theirs)) => {

@@ -155,8 +155,11 @@ where
         let (first, others) = (touched.start, touched.len() - 1);
         let taken: Vec<_> = of_key.older.drain(first..first + others).collect();
         let session = of_key.at(first);
-        for other in taken {
-            if let Some(start) = other.saved {
+        for other in taken.into_iter().rev() {
+            // The earliest one gives the entry of them all its place.
+            if other.saved.is_some()
+                && let Some(start) = std::mem::replace(&mut session.saved, other.saved)
+            {
                 self.gone.push((hash, key.clone(), start));
             }
             // What came up in this tick counts as one with what takes it in, whatever came first.
