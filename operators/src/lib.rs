@@ -23,6 +23,7 @@ pub mod input;
 pub mod key;
 pub mod keyed;
 pub mod observe;
+pub mod session;
 pub mod state;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -40,6 +41,7 @@ pub mod prelude {
     pub use crate::input::EventInput;
     pub use crate::key::Key;
     pub use crate::observe::Observer;
+    pub use crate::session::{ChangesWithLate, Session, SessionResult};
     pub use crate::state::Keeper;
     pub use crate::time::{EventTime, Timed, hours, millis, mins, secs};
     pub use crate::watermark::Policy;

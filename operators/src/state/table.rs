@@ -243,6 +243,36 @@ impl<K: Key, V> Table<K, V> {
         self.touched = false;
         true
     }
+
+    /// Calls a function with the hash, the key and the value of each entry that was touched in this
+    /// epoch, for states that write the parts of a value as entries of their own, and note themselves
+    /// which keys they have removed. Returns whether it is done; if not, it is to be called again
+    /// before anything else.
+    pub fn each_touched(
+        &mut self,
+        epoch: Epoch,
+        fuel: &mut Fuel,
+        mut f: impl FnMut(u64, &K, &mut V),
+    ) -> bool {
+        self.gone.clear();
+        if !self.touched {
+            return true;
+        }
+        let end = self.slots.num_buckets();
+        let from = self.cursor;
+        let until = end.min(from.saturating_add(fuel.left()));
+        for at in from..until {
+            if let Some(slot) = self.slots.get_bucket_mut(at)
+                && slot.stamp.is_dirty(epoch)
+            {
+                f(slot.key.stable_hash(), &slot.key, &mut slot.value);
+            }
+        }
+        fuel.burn(until - from);
+        self.cursor = if until < end { until } else { 0 };
+        self.touched = until < end;
+        !self.touched
+    }
 }
 
 #[cfg(test)]
