@@ -28,6 +28,7 @@ pub mod state;
 pub mod testing;
 pub mod tick;
 pub mod time;
+pub mod view;
 pub mod watermark;
 pub mod window;
 
@@ -42,6 +43,7 @@ pub mod prelude {
     pub use crate::observe::Observer;
     pub use crate::state::Keeper;
     pub use crate::time::{EventTime, Timed, hours, millis, mins, secs};
+    pub use crate::view::{Retain, Retained, View};
     pub use crate::watermark::Policy;
     pub use crate::window::{Pane, Timing, Tumbling, Window, WindowResult, WithLate};
 }
