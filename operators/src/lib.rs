@@ -29,6 +29,7 @@ pub mod state;
 pub mod testing;
 pub mod tick;
 pub mod time;
+pub mod view;
 pub mod watermark;
 pub mod window;
 
@@ -44,6 +45,7 @@ pub mod prelude {
     pub use crate::session::{ChangesWithLate, Session, SessionResult};
     pub use crate::state::Keeper;
     pub use crate::time::{EventTime, Timed, hours, millis, mins, secs};
+    pub use crate::view::{Retain, Retained, View};
     pub use crate::watermark::Policy;
     pub use crate::window::{Pane, Timing, Tumbling, Window, WindowResult, WithLate};
 }
