@@ -19,11 +19,14 @@ pub mod aggregate;
 pub mod change;
 pub mod dedup;
 pub mod events;
+pub mod flow;
 pub mod input;
 pub mod key;
 pub mod keyed;
 pub mod observe;
 pub mod session;
+pub mod order;
+pub mod process;
 pub mod state;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
