@@ -24,9 +24,9 @@ pub mod input;
 pub mod key;
 pub mod keyed;
 pub mod observe;
-pub mod session;
 pub mod order;
 pub mod process;
+pub mod session;
 pub mod state;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
