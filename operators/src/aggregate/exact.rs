@@ -62,7 +62,7 @@ struct Near {
     low: u64,
     high: i64,
     base: i16,
-    place: Place,
+    _place: Place,
 }
 
 /// A byte with one value: the others tell [`Held`] which it is, so that it needs no byte of its own.
