@@ -8,6 +8,7 @@
 
 mod round;
 mod spread;
+mod squares;
 mod wide;
 
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,7 @@ use round::{divide, round};
 use wide::Wide;
 
 pub(super) use spread::spread;
+pub(super) use squares::ExactSquares;
 
 /// The exponent of the last bit of the least denormal number, the least there is.
 const LEAST: i32 = -1_074;
