@@ -19,16 +19,20 @@ pub mod aggregate;
 pub mod change;
 pub mod dedup;
 pub mod events;
+pub mod flow;
 pub mod input;
 pub mod key;
 pub mod keyed;
 pub mod observe;
+pub mod order;
+pub mod process;
 pub mod session;
 pub mod state;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod tick;
 pub mod time;
+pub mod view;
 pub mod watermark;
 pub mod window;
 
@@ -44,6 +48,7 @@ pub mod prelude {
     pub use crate::session::{ChangesWithLate, Session, SessionResult};
     pub use crate::state::Keeper;
     pub use crate::time::{EventTime, Timed, hours, millis, mins, secs};
+    pub use crate::view::{Retain, Retained, View};
     pub use crate::watermark::Policy;
     pub use crate::window::{Pane, Timing, Tumbling, Window, WindowResult, WithLate};
 }

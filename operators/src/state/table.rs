@@ -146,6 +146,30 @@ impl<K: Key, V> Table<K, V> {
         self.slots.iter().map(|slot| (&slot.key, &slot.value))
     }
 
+    /// Goes over all entries in slices, in no order: calls `f` with those in the next so many places
+    /// from `cursor` on, and moves it. `f` says whether it has changed the value. Returns at how many
+    /// places it has looked and whether it is done. Nothing may be put in or taken out in between.
+    pub fn visit(
+        &mut self,
+        cursor: &mut usize,
+        most: usize,
+        epoch: Epoch,
+        mut f: impl FnMut(&K, &mut V) -> bool,
+    ) -> (usize, bool) {
+        let (from, end) = (*cursor, self.slots.num_buckets());
+        let until = end.min(from.saturating_add(most));
+        for at in from..until {
+            if let Some(Slot { key, stamp, value }) = self.slots.get_bucket_mut(at)
+                && f(key, value)
+            {
+                stamp.touch(epoch);
+                self.touched = true;
+            }
+        }
+        *cursor = until;
+        (until.saturating_sub(from), until == end)
+    }
+
     /// Takes out up to so many entries of a table that is dropped as a whole, in no order: where it
     /// was saved it is to be dropped there by its bucket.
     pub fn drain_some(&mut self, most: usize) -> impl Iterator<Item = (K, V)> {

@@ -53,11 +53,16 @@
 //! ```
 
 mod assign;
+mod firing;
 mod pane;
 mod state;
 mod tumbling;
 
 pub use assign::Assigner;
+pub use firing::{
+    Accumulation, And, Discarding, Fired, Firings, Or, PaneSoFar, Panes, Places, Retracting, Rule,
+    Sent, Since, Stage, Then, Trigger, TriggerLogic, TriggerState, Triggered, Wake,
+};
 pub use pane::{Pane, Timing};
 pub use state::Windows;
 pub use tumbling::{Tumbling, Window};
