@@ -312,7 +312,7 @@ where
 {
     fn shape(&self) -> Shape {
         let parameters = (&self.session, self.lateness, M::CORRECTS);
-        Shape::of("session", &parameters).with::<K>().with::<A::State>()
+        Shape::of("session", &parameters).with::<(K, EventTime)>().with::<Saved<A::State>>()
     }
 
     fn save(&mut self, fuel: &mut Fuel, out: &mut Saver) -> bool {
