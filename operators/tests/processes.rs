@@ -47,7 +47,8 @@ fn corrections(inputs: &[Events<'_, u64, Row>], out: &Out<Result>) {
     let windows = windows.map(|row| (row.key, row.window, row.value));
     out.changes(&windows, |row| (words("window", &row.data.data), row.data.diff));
     let view = windows.view("windows held", Retain::forever());
-    let names = inputs[1].upsert("names", |row| row.key, |row| (row.value > 0).then_some(row.value));
+    let names =
+        inputs[1].upsert("names", |row| row.key, |row| (row.value > 0).then_some(row.value));
     let named = view.map(|(key, window, count)| (key, (window, count))).join(&names);
     let most = named.map(|(key, ((_, count), name))| (key, (count, name))).top_k(2);
     out.changes(&most.changelog("most"), |row| (words("most", &row.data.data), row.data.diff));

@@ -182,7 +182,8 @@ where
     /// use tiderace_operators::prelude::*;
     ///
     /// let changes = Arc::new(Mutex::new(Vec::new()));
-    /// let into = changes.clone();
+    /// let (into, late) = (changes.clone(), Arc::new(Mutex::new(0)));
+    /// let late_in = late.clone();
     /// timely::execute_directly(move |worker| {
     ///     let observer = Observer::default();
     ///     let mut input = worker.dataflow::<u64, _, _>(|scope| {
@@ -197,6 +198,7 @@ where
     ///             let (value, from) = (visit.value, visit.merged_from.len());
     ///             into.lock().unwrap().push((*diff, start, value, from));
     ///         });
+    ///         visits.late().inspect(move |_| *late_in.lock().unwrap() += 1);
     ///         input
     ///     });
     ///     input.send(0, EventTime::from_secs(0), 7);
@@ -207,10 +209,12 @@ where
     ///     input.end_tick();
     ///     input.send(0, EventTime::from_secs(5), 7); // too late
     /// });
-    /// let changes = changes.lock().unwrap().clone();
-    /// let (first, second) = changes.split_at(2);
-    /// assert_eq!(first, [(1, 0, 1, 0), (1, 50, 1, 0)]);
-    /// assert_eq!(second[..3], [(-1, 0, 1, 0), (-1, 50, 1, 0), (1, 0, 3, 2)]);
+    /// let mut changes = changes.lock().unwrap().clone();
+    /// changes[..2].sort(); // one tick
+    /// assert_eq!(changes[..2], [(1, 0, 1, 0), (1, 50, 1, 0)]);
+    /// changes[2..5].sort(); // the next one
+    /// assert_eq!(changes[2..5], [(-1, 0, 1, 0), (-1, 50, 1, 0), (1, 0, 3, 2)]);
+    /// assert_eq!(*late.lock().unwrap(), 1);
     /// ```
     pub fn retracting<K, A>(
         self,

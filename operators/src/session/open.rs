@@ -54,9 +54,10 @@ impl<S> Open<S> {
         self.dirty = true;
     }
 
-    /// Whether a row at this time is within the session, and can just be added.
+    /// Whether a row at this time joins the session and leaves its start as it is, and no result
+    /// stands that would have to be taken back.
     #[inline]
-    pub fn takes(&self, time: EventTime) -> bool {
+    fn takes(&self, time: EventTime) -> bool {
         self.start <= time && time <= self.until && self.shown.is_none()
     }
 
@@ -92,6 +93,18 @@ impl<S> OfKey<S> {
     /// A key with one session.
     pub fn of(session: Open<S>, timer: EventTime) -> Self {
         OfKey { newest: session, older: Vec::new(), timer }
+    }
+
+    /// The session that a row just extends, if it does nothing else.
+    #[inline]
+    pub fn extended(&mut self, time: EventTime, until: EventTime) -> Option<&mut Open<S>> {
+        if self.newest.takes(time) {
+            return Some(&mut self.newest);
+        }
+        let next = self.older.partition_point(|session| session.start <= time);
+        let open = self.older.get(next).map_or(self.newest.start, |next| next.start) > until;
+        let session = self.older.get_mut(next.checked_sub(1)?)?;
+        (open && session.takes(time)).then_some(session)
     }
 
     /// How many sessions it has.

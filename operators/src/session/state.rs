@@ -110,8 +110,7 @@ where
     A::Output: Data,
     M: Mode<ResultOf<K, D, A>>,
 {
-    /// A row that does not just extend the newest session of its key.
-    #[cold]
+    /// A row that does not just extend a session of its key.
     #[inline(never)]
     fn place(
         &mut self,
@@ -268,10 +267,10 @@ where
             let hash = key.stable_hash();
             let until = self.session.until(row.time, &row.data);
             if let Some(of_key) = self.keys.get_mut(hash, &key, self.epoch)
-                && of_key.newest.takes(row.time)
+                && let Some(session) = of_key.extended(row.time, until)
             {
-                of_key.newest.extend(row.time, until);
-                self.aggregate.add_at(&mut of_key.newest.state, row.time, &row.data);
+                session.extend(row.time, until);
+                self.aggregate.add_at(&mut session.state, row.time, &row.data);
             } else {
                 self.place((hash, key), (&row, until), before, &mut out.rows);
             }
@@ -313,7 +312,7 @@ where
 {
     fn shape(&self) -> Shape {
         let parameters = (&self.session, self.lateness, M::CORRECTS);
-        Shape::of("session", &parameters).with::<K>().with::<A::State>()
+        Shape::of("session", &parameters).with::<(K, EventTime)>().with::<Saved<A::State>>()
     }
 
     fn save(&mut self, fuel: &mut Fuel, out: &mut Saver) -> bool {
