@@ -152,7 +152,7 @@ where
             for (&end, bucket) in &mut self.open {
                 for place in bucket.timers.due(now) {
                     let hash = place.stable_hash();
-                    if let Some(cell) = bucket.cells.get_mut(hash, &place, self.epoch) {
+                    if let Some(cell) = bucket.cells.get_unsaved(hash, &place) {
                         cell.timers = cell.timers.after(now);
                         if !std::mem::replace(&mut cell.listed, true) {
                             self.listed.push((end, place));
@@ -175,9 +175,10 @@ where
             // All keys of these windows are looked at below.
             return;
         }
-        let Some(bucket) = open.get_mut(&end) else { return };
-        let Some(cell) = bucket.cells.get_mut(place.stable_hash(), &place, *epoch) else { return };
-        let window = Window { start: place.start, end };
+        let Some(Bucket { cells, timers }) = open.get_mut(&end) else { return };
+        let (window, hash) = (Window { start: place.start, end }, place.stable_hash());
+        // Whatever has rows in this tick is part of the next cut already.
+        let Some(cell) = cells.get_unsaved(hash, &place) else { return };
         cell.listed = false;
         let fresh = std::mem::take(&mut cell.fresh);
         if end <= now.before {
@@ -189,11 +190,14 @@ where
         if fresh > 0 {
             cell.trigger.came(&firing.rule, u64::from(fresh), window, now);
         }
-        if cell.trigger.is_due(&firing.rule, window, now) {
+        if cell.trigger.is_due(&firing.rule, window, now)
+            && let Some(cell) = cells.get_mut(hash, &place, *epoch)
+        {
             firing.fire::<_, _, M>(cell, place.key.clone(), window, now, out);
         }
+        let Some(cell) = cells.get_unsaved(hash, &place) else { return };
         let wake = cell.trigger.wake(&firing.rule, window, now);
-        bucket.timers.set(&mut cell.timers, wake, place);
+        timers.set(&mut cell.timers, wake, place);
     }
 
     /// Sends the results on time of windows that stay open, as far as the fuel reaches. Returns
@@ -212,7 +216,7 @@ where
             }
             bucket.timers = Timers::default();
             let (looked_at, done) =
-                bucket.cells.visit(&mut passed.1, fuel.left(), *epoch, |place, cell| {
+                bucket.cells.visit_mut(&mut passed.1, fuel.left(), *epoch, |place, cell| {
                     (cell.listed, cell.fresh, cell.timers) = (false, 0, Wake::NEVER);
                     let fires = cell.trigger.rows() > 0 || firing.rule.fire_empty;
                     if fires {
