@@ -50,7 +50,9 @@ pub mod prelude {
     pub use crate::time::{EventTime, Timed, hours, millis, mins, secs};
     pub use crate::view::{Retain, Retained, View};
     pub use crate::watermark::Policy;
-    pub use crate::window::{Pane, Timing, Tumbling, Window, WindowResult, WithLate};
+    pub use crate::window::{
+        Pane, Timing, Trigger, TriggerLogic, Tumbling, Window, WindowResult, WithLate,
+    };
 }
 
 #[cfg(doctest)]

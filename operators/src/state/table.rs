@@ -122,6 +122,12 @@ impl<K: Key, V> Table<K, V> {
         Some(&mut slot.value)
     }
 
+    /// The value of a key, for changes of what is not saved of it: to a cut it is as it was.
+    #[inline]
+    pub fn get_unsaved(&mut self, hash: u64, key: &K) -> Option<&mut V> {
+        self.slots.find_mut(hash, |slot| slot.key == *key).map(|slot| &mut slot.value)
+    }
+
     /// Takes a key out.
     pub fn remove(&mut self, hash: u64, key: &K) -> Option<V> {
         let entry = self.slots.find_entry(hash, |slot| slot.key == *key).ok()?;
@@ -149,7 +155,7 @@ impl<K: Key, V> Table<K, V> {
     /// Goes over all entries in slices, in no order: calls `f` with those in the next so many places
     /// from `cursor` on, and moves it. `f` says whether it has changed the value. Returns at how many
     /// places it has looked and whether it is done. Nothing may be put in or taken out in between.
-    pub fn visit(
+    pub fn visit_mut(
         &mut self,
         cursor: &mut usize,
         most: usize,
