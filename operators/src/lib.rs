@@ -43,7 +43,12 @@ pub mod prelude {
     pub use crate::state::Keeper;
     pub use crate::time::{EventTime, Timed, hours, millis, mins, secs};
     pub use crate::watermark::Policy;
-    pub use crate::window::{Pane, Timing, Tumbling, Window, WindowResult, WithLate};
+    #[cfg(feature = "calendar")]
+    pub use crate::window::Calendar;
+    pub use crate::window::{
+        Assigner, Cumulative, Custom, Global, Pane, Sliding, Timing, Tumbling, Window,
+        WindowResult, WithLate,
+    };
 }
 
 #[cfg(doctest)]
