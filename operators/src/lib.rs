@@ -52,6 +52,11 @@ pub mod prelude {
     pub use crate::watermark::Policy;
     pub use crate::window::{
         Pane, Timing, Trigger, TriggerLogic, Tumbling, Window, WindowResult, WithLate,
+    #[cfg(feature = "calendar")]
+    pub use crate::window::Calendar;
+    pub use crate::window::{
+        Assigner, Cumulative, Custom, Global, Pane, Sliding, Timing, Tumbling, Window,
+        WindowResult, WithLate,
     };
 }
 
