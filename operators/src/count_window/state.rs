@@ -115,7 +115,8 @@ where
         at.rows += 1;
         (at.first, at.last) = (at.first.min(row.time), at.last.max(row.time));
         let full = seen >= size && (seen - size).is_multiple_of(step);
-        if !full && !(partial && seen.is_multiple_of(step)) {
+        let gives = full || (partial && seen.is_multiple_of(step));
+        if !gives {
             return 1;
         }
         let Element { key, .. } = element;
