@@ -20,6 +20,7 @@ pub mod change;
 pub mod dedup;
 pub mod events;
 pub mod input;
+pub mod join;
 pub mod key;
 pub mod keyed;
 pub mod observe;
