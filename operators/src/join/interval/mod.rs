@@ -227,7 +227,8 @@ where
         let counters = left_clock.observer().register(&name, "interval_join", scope.index());
         let pact = Exchange::new(keyed_pact::<L, R, K>(left.key.clone(), right.key.clone()));
         let keys = (left.key, right.key);
-        let logic = IntervalJoin::<K, L, R, FL, FR, J, M>::new(bounds, keys, late, counters.clone());
+        let logic =
+            IntervalJoin::<K, L, R, FL, FR, J, M>::new(bounds, keys, late, counters.clone());
         let (results, refused) =
             tick_operator_2(&name, &left.events, &right.events, pact, logic, counters);
         let clock = left_clock.union(&right_clock);

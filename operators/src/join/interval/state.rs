@@ -126,13 +126,7 @@ where
     F: Fn(&D) -> K,
 {
     /// Entries are in buckets of their exact time.
-    fn save(
-        &mut self,
-        table: u8,
-        frontier: EventTime,
-        fuel: &mut Fuel,
-        out: &mut Saver,
-    ) -> bool {
+    fn save(&mut self, table: u8, frontier: EventTime, fuel: &mut Fuel, out: &mut Saver) -> bool {
         let limit = Self::limit(frontier, self.reach);
         let bucket_of = |_, time: EventTime| {
             let kept = time >= limit && limit != EventTime::MAX;

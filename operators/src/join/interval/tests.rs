@@ -89,9 +89,8 @@ where
 {
     let rows = accepted(ticks, by);
     let (lower, upper) = by.bounds;
-    let partners = |l: Row, r: Row| {
-        l.0 && !r.0 && l.2 == r.2 && (lower..=upper).contains(&(r.1 - l.1))
-    };
+    let partners =
+        |l: Row, r: Row| l.0 && !r.0 && l.2 == r.2 && (lower..=upper).contains(&(r.1 - l.1));
     let mut sent = vec![Vec::new(); ticks.len()];
     for &(came, l) in &rows {
         for &(later, r) in &rows {
@@ -109,11 +108,17 @@ where
             .collect();
         let met = met.into_iter().min();
         let reach = if left { upper } else { -lower };
-        let (time, pair) = (row.1.max(row.1 + reach), match left {
-            true => (Some(row), None),
-            false => (None, Some(row)),
-        });
-        if left && J::ONCE && let Some(met) = met {
+        let (time, pair) = (
+            row.1.max(row.1 + reach),
+            match left {
+                true => (Some(row), None),
+                false => (None, Some(row)),
+            },
+        );
+        if left
+            && J::ONCE
+            && let Some(met) = met
+        {
             sent[met].push((time, pair, 1));
         }
         if left && J::LEFT || !left && J::RIGHT {
@@ -189,7 +194,8 @@ fn check<J, M>(
         for row in &out.rows {
             assert!(
                 !row.behind.is_zero()
-                    || row.time >= before.least().minus(Span::from_micros(by.late.0.max(by.late.1)))
+                    || row.time
+                        >= before.least().minus(Span::from_micros(by.late.0.max(by.late.1)))
             );
             if IntervalJoin::<u8, Row, Row, fn(&Row) -> u8, fn(&Row) -> u8, J, M>::marks() {
                 assert!(!row.behind.is_zero() || row.time >= before.least());
@@ -245,7 +251,10 @@ fn a_hot_key_is_joined_in_turns() {
     for side in [true, false] {
         let row = |number| {
             let row = (side, 0, 0, number);
-            Timed::on_time(EventTime::default(), if side { Side::Left(row) } else { Side::Right(row) })
+            Timed::on_time(
+                EventTime::default(),
+                if side { Side::Left(row) } else { Side::Right(row) },
+            )
         };
         logic.apply(nothing, &mut (0..n).map(row).collect(), &mut out);
     }
