@@ -23,6 +23,7 @@ pub mod events;
 pub mod events_time;
 pub mod flow;
 pub mod input;
+pub mod join;
 pub mod key;
 pub mod keyed;
 pub mod observe;
