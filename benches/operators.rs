@@ -129,7 +129,9 @@ fn raw_count(events: u64, keys: u64) -> (u64, u64) {
             }
         });
         let counts = updates.as_collection().count_total();
-        counts.inner.inspect(move |((_, count), _, diff)| tally.add_signed(*count as i64 * *diff as i64));
+        counts
+            .inner
+            .inspect(move |((_, count), _, diff)| tally.add_signed(*count as i64 * *diff as i64));
         input.watch();
     })
 }

@@ -52,20 +52,18 @@ pub mod prelude {
     pub use crate::input::EventInput;
     pub use crate::key::Key;
     pub use crate::observe::Observer;
-    pub use crate::session::{ChangesWithLate, Session, SessionResult};
     pub use crate::order::{Sort, TopRow};
     pub use crate::process::{Context, Process, Timer};
+    pub use crate::session::{ChangesWithLate, Session, SessionResult};
     pub use crate::state::Keeper;
     pub use crate::time::{EventTime, Timed, hours, millis, mins, secs};
     pub use crate::view::{Retain, Retained, View};
     pub use crate::watermark::Policy;
-    pub use crate::window::{
-        Pane, Timing, Trigger, TriggerLogic, Tumbling, Window, WindowResult, WithLate,
     #[cfg(feature = "calendar")]
     pub use crate::window::Calendar;
     pub use crate::window::{
-        Assigner, Cumulative, Custom, Global, Pane, Sliding, Timing, Tumbling, Window,
-        WindowResult, WithLate,
+        Assigner, Cumulative, Custom, Global, Pane, Sliding, Timing, Trigger, TriggerLogic,
+        Tumbling, Window, WindowResult, WithLate,
     };
 }
 

@@ -174,6 +174,8 @@ impl<K: Key, V> Table<K, V> {
         }
         *cursor = until;
         (until.saturating_sub(from), until == end)
+    }
+
     /// Looks at the entries of a part of the table: so many places at most, from one of them on.
     /// Returns where to go on, if that was not all. Nothing may be added or taken out in between.
     pub fn visit(&self, from: usize, most: usize, mut f: impl FnMut(&K, &V)) -> Option<usize> {

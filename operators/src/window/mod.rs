@@ -53,11 +53,11 @@
 //! ```
 
 mod assign;
-mod firing;
 #[cfg(feature = "calendar")]
 mod calendar;
 mod cumulative;
 mod custom;
+mod firing;
 mod global;
 mod many;
 mod pane;
@@ -68,16 +68,15 @@ mod state;
 mod totals;
 mod tumbling;
 
-pub use assign::Assigner;
-pub use firing::{
-    Accumulation, And, Discarding, Fired, Firings, Or, PaneSoFar, Panes, Places, Retracting, Rule,
-    Sent, Since, Stage, Then, Trigger, TriggerLogic, TriggerState, Triggered, Wake,
-};
 pub use assign::{Assigner, SideBySide};
 #[cfg(feature = "calendar")]
 pub use calendar::Calendar;
 pub use cumulative::Cumulative;
 pub use custom::Custom;
+pub use firing::{
+    Accumulation, And, Discarding, Fired, Firings, Or, PaneSoFar, Panes, Places, Retracting, Rule,
+    Sent, Since, Stage, Then, Trigger, TriggerLogic, TriggerState, Triggered, Wake,
+};
 pub use global::Global;
 pub use many::ManyWindows;
 pub use pane::{Pane, Timing};
