@@ -10,6 +10,7 @@ use timely::dataflow::Scope;
 use serde::{Deserialize, Serialize};
 
 use crate::events::{Clock, Data, Events, Tick};
+use crate::keyed::Keyed;
 use crate::time::Timed;
 
 /// A row, and how many times it is added (or taken away, if negative).
@@ -71,6 +72,15 @@ impl<'scope, T: Tick, D: Data> Changes<'scope, T, D> {
     /// The changes of both streams.
     pub fn union(&self, other: &Self) -> Self {
         Changes { changes: self.changes.union(&other.changes) }
+    }
+
+    /// Gives each row a key. What follows is told of changes: a window of them is made of aggregates
+    /// that rows can be taken out of again ([`Signed`](crate::aggregate::Signed)).
+    pub fn key_by<K>(
+        &self,
+        key: impl Fn(&D) -> K + Clone + 'static,
+    ) -> Keyed<'scope, T, Change<D>, impl Fn(&Change<D>) -> K + Clone + 'static> {
+        self.changes.key_by(move |change: &Change<D>| key(&change.data))
     }
 
     /// Calls a function with every change as it passes, on the worker where it is.

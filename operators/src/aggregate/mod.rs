@@ -43,6 +43,7 @@ mod fast;
 mod first;
 mod of;
 pub mod percentile;
+mod signed;
 mod spread;
 mod sum;
 mod top;
@@ -70,6 +71,7 @@ pub use percentile::{
     ApproxPercentile, ApproxPercentiles, Median, Percentile, PercentileCont, PercentileUpTo,
     Percentiles, PercentilesUpTo, Quantile,
 };
+pub use signed::Signed;
 pub use spread::{StdPop, StdSample, VarPop, VarSample};
 pub use sum::{Mean, Number, Sum};
 pub use top::{BottomK, RetractableBottomK, RetractableTopK, TopK};
