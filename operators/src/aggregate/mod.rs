@@ -26,6 +26,19 @@
 //! ```
 //!
 //! Where the type of the rows is known from elsewhere, [`Of`] saves writing it again.
+//!
+//! | to find | exactly | in little memory or time |
+//! |---|---|---|
+//! | how many, how much | [`Count`], [`CountIf`], [`Sum`], [`Mean`] | [`FastSum`], [`FastMean`] |
+//! | the spread | [`VarPop`], [`VarSample`], [`StdPop`], [`StdSample`] | [`FastVarPop`] and so on, [`ZScore`] |
+//! | the least and the greatest | [`Min`], [`Max`], [`MinBy`], [`MaxBy`], [`TopK`], [`BottomK`] | |
+//! | percentiles | [`Percentile`], [`Percentiles`], [`PercentileCont`], [`Median`] | [`ApproxPercentile`] |
+//! | different values | [`Distinct`], [`Mode`], [`Frequent`], [`CollectSet`] | [`ApproxDistinct`], [`FastFrequent`] |
+//! | what came when | [`First`], [`Last`], [`Collect`], [`LastN`], [`Ema`] | |
+//!
+//! [`Composite`] finds several of these under names, [`When`] takes some of the rows, [`Mapped`]
+//! changes the result and [`Choose`] takes other aggregates for other keys. From those that are
+//! [`Retract`] rows can be taken out again.
 
 mod approx;
 mod bag;
