@@ -23,7 +23,8 @@ pub enum Got {
 macro_rules! program {
     ($by:expr, $lateness:expr) => {{
         let (by, lateness) = ($by, std::time::Duration::from_micros($lateness as u64));
-        move |inputs: &[Events<'_, u64, Row>], out: &tiderace_operators::testing::Out<oracle::Got>| {
+        move |inputs: &[Events<'_, u64, Row>],
+              out: &tiderace_operators::testing::Out<oracle::Got>| {
             let windows = inputs[0].key_by(|row| row.key).window(by.clone()).allow_late(lateness);
             let sums = (Count, Sum::of(|row: &Row| row.value));
             let results = windows.aggregate("windows", sums);
