@@ -21,7 +21,7 @@ fn model(feed: &Feed, size: i64, offset: i64, lateness: i64) -> (Vec<Summary>, V
     let mut groups: BTreeMap<(i64, u8), Vec<i32>> = BTreeMap::new();
     let mut late = Vec::new();
     for (row, frontier) in judged(feed) {
-        let mut start = offset;
+        let mut start = offset + (row.time - offset) / size * size;
         while start > row.time {
             start -= size;
         }

@@ -24,7 +24,7 @@
 //!     let mut input = worker.dataflow::<u64, _, _>(|scope| {
 //!         let (input, sales) =
 //!             EventInput::<i64>::new(scope, 0, Policy::ascending(), &Observer::default());
-//!         let today = sales.key_by(|_| "all").window(Cumulative::of(hours(24), hours(6)));
+//!         let today = sales.key_by(|_| 0u8).window(Cumulative::of(hours(24), hours(6)));
 //!         let today = today.aggregate("today", Sum::of(|amount: &i64| *amount));
 //!         today.inspect(move |row| {
 //!             let hour = row.data.window.end.millis() / 3_600_000;

@@ -12,13 +12,13 @@
 //! timely::execute_directly(move |worker| {
 //!     let mut input = worker.dataflow::<u64, _, _>(|scope| {
 //!         let (input, visits) =
-//!             EventInput::<&str>::new(scope, 0, Policy::ascending(), &Observer::default());
-//!         let visits = visits.key_by(|page| page.len()).window(Global).aggregate("visits", Count);
+//!             EventInput::<u32>::new(scope, 0, Policy::ascending(), &Observer::default());
+//!         let visits = visits.key_by(|&page| page).window(Global).aggregate("visits", Count);
 //!         visits.inspect(move |row| into.lock().unwrap().push((row.data.key, row.data.value)));
 //!         input
 //!     });
-//!     input.send(0, EventTime::from_secs(50), "home");
-//!     input.send(0, EventTime::from_secs(10), "news"); // behind, but late for nothing
+//!     input.send(0, EventTime::from_secs(50), 4);
+//!     input.send(0, EventTime::from_secs(10), 4); // behind, but late for nothing
 //!     input.finish();
 //! });
 //! assert_eq!(*results.lock().unwrap(), [(4, 2)]);

@@ -6,6 +6,18 @@
 //! when it was read. Results carry the window's last instant as their event time, so that windows
 //! can follow windows and lose nothing.
 //!
+//! | windows | which an instant is in | shared between windows |
+//! | --- | --- | --- |
+//! | [`Tumbling`] | one of a fixed size | |
+//! | [`Sliding`] | several of a fixed size, or none | slices |
+//! | [`Cumulative`] | those up to the end of each step to come in its period | a running total |
+//! | `Calendar` | the local day, week, month or year of a time zone | |
+//! | [`Global`] | the one of all time | |
+//! | [`Custom`] | what an [`Assigner`] says: none, one or many | |
+//!
+//! Where an instant is in several windows, a record counts in those that are not complete for it,
+//! and is refused if all of them are.
+//!
 //! ```text
 //!  event time ──▶   0        10 s       20 s       30 s
 //!                   ├── w0 ──┤── w1 ────┤── w2 ────┤
@@ -312,3 +324,6 @@ impl<'scope, T: Tick, D: ExchangeData + Data, F, W> Windowed<'scope, T, D, F, W>
         )
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,6 +21,41 @@
 //! the cost of a record does not grow with size / slide. Cutting at starts and ends only, rather
 //! than at the greatest common divisor of size and slide, is Krishnamurthy, Wu and Franklin,
 //! *On-the-fly sharing for streamed aggregation*, SIGMOD 2006 ("paired windows").
+//!
+//! ```
+//! use std::sync::{Arc, Mutex};
+//! use tiderace_operators::prelude::*;
+//!
+//! let results = Arc::new(Mutex::new(Vec::new()));
+//! let late = Arc::new(Mutex::new(0));
+//! let (into, late_in) = (results.clone(), late.clone());
+//! let observer = Observer::default();
+//! let observed = observer.clone();
+//! timely::execute_directly(move |worker| {
+//!     let mut input = worker.dataflow::<u64, _, _>(|scope| {
+//!         let (input, calls) = EventInput::<u32>::new(scope, 0, Policy::ascending(), &observed);
+//!         let recent = calls.key_by(|&who| who).window(Sliding::of(secs(10), secs(5)));
+//!         let recent = recent.aggregate("recent", Count);
+//!         recent.inspect(move |row| {
+//!             let end = row.data.window.end.millis() / 1000;
+//!             into.lock().unwrap().push((end, row.data.value));
+//!         });
+//!         recent.late().inspect(move |_| *late_in.lock().unwrap() += 1);
+//!         input
+//!     });
+//!     input.send(0, EventTime::from_secs(3), 7); // in the windows that end at 5 and at 10 s
+//!     input.send(0, EventTime::from_secs(7), 7); // at 10 and at 15 s
+//!     input.send(0, EventTime::from_secs(4), 7); // too late for the one that ends at 5 s
+//!     input.send(0, EventTime::from_secs(10), 7); // at 15 and at 20 s
+//!     input.send(0, EventTime::from_secs(2), 7); // late for both
+//!     input.finish();
+//! });
+//! let mut results = results.lock().unwrap().clone();
+//! results.sort();
+//! assert_eq!(results, [(5, 1), (10, 3), (15, 2), (20, 1)]);
+//! let counts = observer.counts("recent");
+//! assert_eq!((*late.lock().unwrap(), counts.late, counts.late_windows), (1, 1, 1));
+//! ```
 
 use std::time::Duration;
 

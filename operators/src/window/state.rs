@@ -96,13 +96,16 @@ impl<K: Key, F, A, S, W: SideBySide> Windows<K, F, A, S, W> {
     fn find(&mut self, time: EventTime, seen: EventTime) -> Option<usize> {
         // Windows lie side by side: one that is open and has the instant in it is the one.
         let after = (Bound::Excluded(time), Bound::Unbounded);
-        let open = self.open.range(after).next().map(|(_, &place)| self.buckets[place].window);
-        let open = open.filter(|window| window.contains(time));
-        let window = open.unwrap_or_else(|| self.by.window_of(time));
+        let next = self.open.range(after).next().map(|(_, &place)| place);
+        let open = next.filter(|&place| self.buckets[place].window.contains(time));
+        let window = match open {
+            Some(place) => self.buckets[place].window,
+            None => self.by.window_of(time),
+        };
         if seen >= window.end.plus(self.lateness) && seen != EventTime::MIN {
             return None;
         }
-        let place = self.bucket(window);
+        let place = open.unwrap_or_else(|| self.bucket(window));
         self.run = Some(place);
         Some(place)
     }
