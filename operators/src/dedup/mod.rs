@@ -8,6 +8,7 @@
 //! | [`dedup`](Keyed::dedup) | the first to arrive | at once | where copies carry one event time |
 //! | [`dedup_refreshing`](Keyed::dedup_refreshing) | the first to arrive; a duplicate prolongs `ttl` | at once | where copies carry one event time |
 //! | [`dedup_first_by_time`](Keyed::dedup_first_by_time) | the first by event time | once no earlier one can come | always |
+//! | [`dedup_counted`](Keyed::dedup_counted) | the same, with the number of copies | once no other copy can come | always |
 //! | [`dedup_last`](Keyed::dedup_last) | the last by event time, as changes | at once, retracted when a later one comes | always |
 //! | [`dedup_bloom`](Keyed::dedup_bloom) | the first to arrive; **loses records** | at the end of the tick | up to what came in which tick |
 //!
@@ -59,6 +60,7 @@
 mod bloom;
 mod by_time;
 mod content;
+mod counted;
 mod horizon;
 mod last;
 mod operator;
