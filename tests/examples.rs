@@ -85,6 +85,20 @@ fn watermark_demo() {
 }
 
 #[test]
+fn event_deduplication_demo() {
+    let lines = runs("event_deduplication_demo");
+    assert!(lines.contains(&"passed 60, together 31770 cents".to_owned()), "{lines:#?}");
+    assert!(lines.contains(&"late 10: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]".to_owned()), "{lines:#?}");
+}
+
+#[test]
+fn advanced_deduplication() {
+    let lines = runs("advanced_deduplication");
+    assert_eq!(lines.len(), 16);
+    assert!(lines.contains(&"newest: parcel 1 delivered".to_owned()), "{lines:#?}");
+}
+
+#[test]
 fn custom_operator() {
     let lines = runs("custom_operator");
     assert!(

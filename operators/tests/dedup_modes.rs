@@ -204,6 +204,57 @@ proptest! {
     }
 }
 
+/// What passes first by time, with the rows of its key less than `ttl` after it.
+fn counted_model(feed: &Feed<Row>, ttl: i64, lateness: i64) -> Vec<(Fate, Row, u64)> {
+    let fates = first_by_time_model(feed, ttl, lateness);
+    let of = |fate, row: &Row| -> u64 {
+        let copy = |other: &&(Fate, Row)| {
+            let (other_fate, other) = **other;
+            let after = other.time - row.time;
+            other_fate != Fate::Late && other.key == row.key && (0..ttl).contains(&after)
+        };
+        if fate == Fate::Passed { fates.iter().filter(copy).count() as u64 } else { 0 }
+    };
+    sorted(fates.iter().map(|(fate, row)| (*fate, *row, of(*fate, row))).collect())
+}
+
+fn counted(horizon: Horizon) -> impl Fn(&[Events<'_, u64, Row>], &Out<(Fate, Row, u64)>) + Clone {
+    move |inputs, out| {
+        let counted = inputs[0].key_by(|row| row.key).dedup_counted("counted", horizon);
+        out.gather(&counted, |row| {
+            assert_eq!(row.time.micros(), row.data.0.time);
+            (Fate::Passed, row.data.0, row.data.1)
+        });
+        out.gather(&counted.duplicates(), |row| (Fate::Duplicate, row.data, 0));
+        out.gather(&counted.late(), |row| (Fate::Late, row.data, 0));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    /// Any input at all, however it is cut into ticks, and over cuts.
+    #[test]
+    fn copies_are_counted(
+        feed in feeds(),
+        cuts in cuts(),
+        last in 1usize..6,
+        ttl in 1i64..60,
+        lateness in prop_oneof![Just(0i64), 0i64..60, 200i64..400],
+    ) {
+        let program = counted(Horizon::within(micros(ttl)).late_by(micros(lateness)));
+        let expected = counted_model(&feed, ttl, lateness);
+        for (feed, workers) in [(feed.clone(), 1), (feed.ticks(true), 2), (feed.ticks(false), 5)] {
+            let ran = run(&feed, Workers::threads(workers), program.clone());
+            prop_assert_eq!(sorted(ran.rows), expected.clone());
+            let counts = ran.observer.counts("counted");
+            prop_assert!(counts.balanced() && counts.held == 0, "{:?}", counts);
+        }
+        let ran = run_cut(&feed, &cuts, Workers::threads(last), program);
+        prop_assert_eq!(sorted(ran.rows), expected);
+    }
+}
+
 /// A row stays iff there is no later one of its key less than `ttl` away.
 fn last_model(feed: &Feed<Row>, ttl: i64, lateness: i64) -> (Vec<Row>, Vec<Row>) {
     let (in_time, late) = in_time(feed, lateness);

@@ -21,7 +21,7 @@ use timely::ExchangeData;
 use super::operator::{by_key, in_time};
 use super::{DedupState, Deduplicated, Horizon, SetAside, Verdict};
 use crate::events::{Data, Tick};
-use crate::key::Key;
+use crate::key::{Key, StableHash};
 use crate::keyed::Keyed;
 use crate::observe::Counters;
 use crate::state::{Corrupt, Entry, Saver, Shape, State};
@@ -54,10 +54,90 @@ impl<'scope, T: Tick, D: ExchangeData + Data, F> Keyed<'scope, T, D, F> {
         let horizon = horizon.late_by_at_least(clock.late());
         let counters = clock.observer().register(name, "dedup", events.scope().index());
         let pact = by_key(key.clone());
-        let logic = FirstByTime::new(horizon, key, counters.clone());
+        let logic = FirstByTime::new(DedupState::<K>::new(horizon), key, counters.clone());
         let (passed, aside) = tick_operator(name, &events, pact, logic, counters);
         let later = clock.delayed(horizon.lateness());
         Deduplicated::new((passed, later.clone().with_late(Span::ZERO)), (aside, later))
+    }
+}
+
+/// What rows are judged by, in the order of their times, and what becomes of those that pass.
+pub(super) trait Judge<D>: 'static {
+    /// What rows are copies by.
+    type Key: Key;
+    /// What is sent.
+    type Out: Data;
+    /// What the operator's saved state is called.
+    const KIND: &'static str;
+
+    /// Judges a row, and sends it or sets it aside.
+    fn judge(
+        &mut self,
+        hash: u64,
+        key: &Self::Key,
+        time: EventTime,
+        row: D,
+        out: &mut Emit<Self::Out, SetAside<D>>,
+    ) -> Verdict;
+    /// Forgets what no row can ask for. Whether it is done.
+    fn expire(
+        &mut self,
+        frontier: EventTime,
+        fuel: usize,
+        out: &mut Emit<Self::Out, SetAside<D>>,
+    ) -> bool;
+    fn horizon(&self) -> Horizon;
+    fn len(&self) -> usize;
+    fn bytes(&self) -> usize;
+    fn save(&mut self, table: u8, fuel: &mut Fuel, out: &mut Saver) -> bool;
+    fn load(&mut self, entry: &Entry<'_>) -> Result<(), Corrupt>;
+}
+
+impl<K: Key, D: Data> Judge<D> for DedupState<K> {
+    type Key = K;
+    type Out = D;
+    const KIND: &'static str = "dedup first by time";
+
+    fn judge(
+        &mut self,
+        hash: u64,
+        key: &K,
+        time: EventTime,
+        row: D,
+        out: &mut Emit<D, SetAside<D>>,
+    ) -> Verdict {
+        let verdict = self.insert(hash, key, time);
+        match verdict {
+            Verdict::First => out.rows.push(Timed::on_time(time, row)),
+            Verdict::Duplicate => {
+                out.side.push(Timed::on_time(time, SetAside::Duplicate(row)));
+            }
+        }
+        verdict
+    }
+
+    fn expire(&mut self, frontier: EventTime, fuel: usize, _: &mut Emit<D, SetAside<D>>) -> bool {
+        DedupState::expire(self, frontier, fuel)
+    }
+
+    fn horizon(&self) -> Horizon {
+        DedupState::horizon(self)
+    }
+
+    fn len(&self) -> usize {
+        DedupState::len(self)
+    }
+
+    fn bytes(&self) -> usize {
+        DedupState::bytes(self)
+    }
+
+    fn save(&mut self, table: u8, fuel: &mut Fuel, out: &mut Saver) -> bool {
+        DedupState::save(self, table, fuel, out)
+    }
+
+    fn load(&mut self, entry: &Entry<'_>) -> Result<(), Corrupt> {
+        DedupState::load(self, entry)
     }
 }
 
@@ -102,10 +182,9 @@ impl<D> Ord for Waiting<D> {
 }
 
 /// Rows that wait for their turn, and the memory of those that passed.
-#[derive(Debug)]
-struct FirstByTime<K, F, D> {
+pub(super) struct FirstByTime<F, D, J> {
     key: F,
-    passed: DedupState<K>,
+    passed: J,
     waiting: BinaryHeap<Reverse<Waiting<D>>>,
     /// Copies that are judged together.
     copies: Vec<Waiting<D>>,
@@ -117,12 +196,12 @@ struct FirstByTime<K, F, D> {
     counters: Arc<Counters>,
 }
 
-impl<K: Key, F, D> FirstByTime<K, F, D> {
-    /// Nothing passed, nothing waits.
-    fn new(horizon: Horizon, key: F, counters: Arc<Counters>) -> Self {
+impl<F, D, J: Judge<D>> FirstByTime<F, D, J> {
+    /// Nothing waits.
+    pub(super) fn new(passed: J, key: F, counters: Arc<Counters>) -> Self {
         FirstByTime {
             key,
-            passed: DedupState::new(horizon),
+            passed,
             waiting: BinaryHeap::new(),
             copies: Vec::new(),
             saving: None,
@@ -143,7 +222,6 @@ impl<K: Key, F, D> FirstByTime<K, F, D> {
     where
         D: Serialize,
     {
-        debug_assert!(self.copies.is_empty(), "copies are judged before others are taken");
         let Some(Reverse(first)) = self.waiting.peek() else { return false };
         let (time, hash) = (first.time, first.hash);
         if !self.is_due(time) {
@@ -173,20 +251,20 @@ pub(super) fn canonical<D: Serialize>(data: &D) -> Vec<u8> {
     postcard::to_stdvec(data).expect("what is exchanged between workers can be written down")
 }
 
-impl<K, D, F> TickLogic<D> for FirstByTime<K, F, D>
+impl<D, F, J> TickLogic<D> for FirstByTime<F, D, J>
 where
-    K: Key,
     D: ExchangeData + Data,
-    F: Fn(&D) -> K + 'static,
+    F: Fn(&D) -> J::Key + 'static,
+    J: Judge<D>,
 {
-    type Out = D;
+    type Out = J::Out;
     type Side = SetAside<D>;
 
     fn apply(
         &mut self,
         before: EventTime,
         rows: &mut Vec<Timed<D>>,
-        out: &mut Emit<D, SetAside<D>>,
+        out: &mut Emit<J::Out, SetAside<D>>,
     ) {
         let (all, mut late) = (rows.len() as u64, 0);
         for row in rows.drain(..) {
@@ -205,33 +283,30 @@ where
         self.counters.kept.add(all - late);
     }
 
-    fn close(&mut self, now: Now, fuel: &mut Fuel, out: &mut Emit<D, SetAside<D>>) -> bool {
+    fn close(&mut self, now: Now, fuel: &mut Fuel, out: &mut Emit<J::Out, SetAside<D>>) -> bool {
         self.frontier = now.frontier;
-        while self.waiting.peek().is_some_and(|Reverse(first)| self.is_due(first.time)) {
+        loop {
             if fuel.left() == 0 {
                 return false;
             }
-            self.take_due();
+            if !self.take_due() {
+                break;
+            }
             fuel.burn(self.copies.len());
             for Waiting { time, hash, origin, data } in self.copies.drain(..) {
                 self.dropped |= origin != Origin::New;
                 let key = (self.key)(&data);
-                match self.passed.insert(hash, &key, time) {
-                    Verdict::First => out.rows.push(Timed::on_time(time, data)),
-                    Verdict::Duplicate => {
-                        if origin != Origin::Restored {
-                            // It was kept when it came; now it is known to be a copy.
-                            self.counters.kept.set(self.counters.kept.get() - 1);
-                            self.counters.duplicate.add(1);
-                        }
-                        out.side.push(Timed::on_time(time, SetAside::Duplicate(data)));
-                    }
+                let verdict = self.passed.judge(hash, &key, time, data, out);
+                if verdict == Verdict::Duplicate && origin != Origin::Restored {
+                    // It was kept when it came; now it is known to be a copy.
+                    self.counters.kept.set(self.counters.kept.get() - 1);
+                    self.counters.duplicate.add(1);
                 }
             }
         }
         // Only now: rows that waited were judged by what is forgotten here.
         let held = self.passed.len();
-        let done = self.passed.expire(now.frontier, fuel.left());
+        let done = self.passed.expire(now.frontier, fuel.left(), out);
         fuel.burn(held - self.passed.len());
         self.count();
         done
@@ -240,14 +315,14 @@ where
 
 /// Entries are the keys that passed, and the rows that wait: how many of each, in the bucket of
 /// their time, so that all which have left are dropped by the frontier.
-impl<K, F, D> State for FirstByTime<K, F, D>
+impl<D, F, J> State for FirstByTime<F, D, J>
 where
-    K: Key,
     D: ExchangeData + Data,
-    F: Fn(&D) -> K + 'static,
+    F: Fn(&D) -> J::Key + 'static,
+    J: Judge<D>,
 {
     fn shape(&self) -> Shape {
-        Shape::of("dedup first by time", &self.passed.horizon()).with::<K>().with::<D>()
+        Shape::of(J::KIND, &self.passed.horizon()).with::<J::Key>().with::<D>()
     }
 
     fn save(&mut self, fuel: &mut Fuel, out: &mut Saver) -> bool {

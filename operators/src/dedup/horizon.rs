@@ -52,6 +52,12 @@ impl Horizon {
         Span::from_micros(self.ttl.saturating_add(self.lateness))
     }
 
+    /// How far behind the frontier something is at most when it is forgotten.
+    pub(super) fn until_forgotten(&self) -> Span {
+        let bucket = self.ttl.saturating_mul(self.slots_per_bucket());
+        Span::from_micros(self.reach().micros().saturating_add(bucket))
+    }
+
     /// How many slots as long as `ttl` are kept and dropped as one.
     pub(super) fn slots_per_bucket(&self) -> i64 {
         if self.ttl == 0 { 1 } else { (self.lateness / BUCKETS / self.ttl).max(1) }

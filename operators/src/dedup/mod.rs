@@ -3,13 +3,30 @@
 //! Two records with one key are copies of each other if their event times are less than `ttl`
 //! apart. Only one of them passes; which one is the mode:
 //!
-//! * [`DedupState`], **first seen** (the default): the first copy to arrive passes at once. Where
-//!   all copies carry the same event time, as they do when a message is delivered twice, what
-//!   passes is a function of the input alone. Where they differ it depends on arrival.
-//! * [`FirstByTime`]: the first copy by event time passes, once no earlier one can come. Always
-//!   deterministic, later by the lateness and the disorder of the input.
+//! | mode | which copy | when | deterministic |
+//! |---|---|---|---|
+//! | [`dedup`](Keyed::dedup) | the first to arrive | at once | where copies carry one event time |
+//! | [`dedup_refreshing`](Keyed::dedup_refreshing) | the first to arrive; a duplicate prolongs `ttl` | at once | where copies carry one event time |
+//! | [`dedup_first_by_time`](Keyed::dedup_first_by_time) | the first by event time | once no earlier one can come | always |
+//! | [`dedup_counted`](Keyed::dedup_counted) | the same, with the number of copies | once no other copy can come | always |
+//! | [`dedup_last`](Keyed::dedup_last) | the last by event time, as changes | at once, retracted when a later one comes | always |
+//! | [`dedup_bloom`](Keyed::dedup_bloom) | the first to arrive; **loses records** | at the end of the tick | up to what came in which tick |
 //!
-//! Event time alone decides. The frontier says only what is too late, and when memory may go.
+//! Copies carry one event time when a message is delivered twice: then what passes is a function of
+//! the input alone in every mode. `dedup` passes one of the copies of a tick, and where these differ
+//! in more than their key, either.
+//!
+//! Event time alone decides what is a copy. The frontier says only what is too late, and when memory
+//! may go: at kept time + `ttl` + lateness. A row behind the frontier by more than the lateness is on
+//! the late stream, never silently passed.
+//!
+//! **Keys** are an id, several fields (`|o| (o.client.clone(), o.request)`), or the contents in 16
+//! bytes ([`content_hash`]). A key of eight bytes takes 19 to 39 bytes in `dedup`, of which 16 are key
+//! and time, and 2 to 3 as a Bloom filter of a rate of loss of one in a hundred. There is no Bloom
+//! filter in front of the exact tables: these are in memory and keep 7 bits of each key's hash apart
+//! from the keys, so that a key never seen is found missing by one look, as a filter would.
+//!
+//! **Cuts**: every mode saves what it remembers, and at a cut writes what is new since the one before.
 //!
 //! ```
 //! use std::sync::{Arc, Mutex};
@@ -43,6 +60,7 @@
 mod bloom;
 mod by_time;
 mod content;
+mod counted;
 mod horizon;
 mod last;
 mod operator;
@@ -55,3 +73,6 @@ pub use horizon::Horizon;
 pub use last::LastCopies;
 pub use operator::{Deduplicated, SetAside};
 pub use state::{DedupState, Verdict};
+
+#[cfg(doc)]
+use crate::keyed::Keyed;

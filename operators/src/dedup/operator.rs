@@ -31,22 +31,22 @@ pub enum SetAside<D> {
 /// The rows that passed, and on streams of their own those that did not.
 ///
 /// It stands for the stream of rows that passed wherever one is asked for.
-pub struct Deduplicated<'scope, T: Tick, D: Data> {
-    passed: Events<'scope, T, D>,
+pub struct Deduplicated<'scope, T: Tick, D: Data, R: Data = D> {
+    passed: Events<'scope, T, R>,
     aside: Events<'scope, T, SetAside<D>>,
 }
 
-impl<'scope, T: Tick, D: Data> Deref for Deduplicated<'scope, T, D> {
-    type Target = Events<'scope, T, D>;
+impl<'scope, T: Tick, D: Data, R: Data> Deref for Deduplicated<'scope, T, D, R> {
+    type Target = Events<'scope, T, R>;
 
     fn deref(&self) -> &Self::Target {
         &self.passed
     }
 }
 
-impl<'scope, T: Tick, D: Data> Deduplicated<'scope, T, D> {
+impl<'scope, T: Tick, D: Data, R: Data> Deduplicated<'scope, T, D, R> {
     pub(super) fn new(
-        (passed, passed_clock): (StreamVec<'scope, T, Timed<D>>, Clock<'scope, T>),
+        (passed, passed_clock): (StreamVec<'scope, T, Timed<R>>, Clock<'scope, T>),
         (aside, aside_clock): (StreamVec<'scope, T, Timed<SetAside<D>>>, Clock<'scope, T>),
     ) -> Self {
         Deduplicated {
@@ -56,7 +56,7 @@ impl<'scope, T: Tick, D: Data> Deduplicated<'scope, T, D> {
     }
 
     /// The first copy of every record.
-    pub fn passed(&self) -> Events<'scope, T, D> {
+    pub fn passed(&self) -> Events<'scope, T, R> {
         self.passed.clone()
     }
 

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 type Row = (u8, i64, u8);
+type State = FirstByTime<fn(&Row) -> u8, Row, DedupState<u8>>;
 
 /// Sorts everything, then walks.
 fn model(ttl: i64, rows: &[Row]) -> Vec<(Row, bool)> {
@@ -23,11 +24,7 @@ fn model(ttl: i64, rows: &[Row]) -> Vec<(Row, bool)> {
     fates
 }
 
-fn close(
-    state: &mut FirstByTime<u8, fn(&Row) -> u8, Row>,
-    frontier: EventTime,
-    fuel: usize,
-) -> Vec<(Row, bool)> {
+fn close(state: &mut State, frontier: EventTime, fuel: usize) -> Vec<(Row, bool)> {
     let mut out = Emit::default();
     let now = Now { before: EventTime::MIN, frontier, wall: EventTime::MIN };
     while !state.close(now, &mut Fuel::new(fuel), &mut out) {}
@@ -39,12 +36,12 @@ fn close(
     passed.chain(aside).collect()
 }
 
-fn state(ttl: i64, lateness: Span) -> FirstByTime<u8, fn(&Row) -> u8, Row> {
+fn state(ttl: i64, lateness: Span) -> State {
     let horizon = Horizon::within(Span::from_micros(ttl)).late_by(lateness);
-    FirstByTime::new(horizon, |row| row.0, Arc::default())
+    FirstByTime::new(DedupState::new(horizon), |row| row.0, Arc::default())
 }
 
-fn apply(state: &mut FirstByTime<u8, fn(&Row) -> u8, Row>, before: i64, row: Row) {
+fn apply(state: &mut State, before: i64, row: Row) {
     let mut out = Emit::default();
     let mut rows = vec![Timed::on_time(EventTime::from_micros(row.1), row)];
     state.apply(EventTime::from_micros(before), &mut rows, &mut out);
