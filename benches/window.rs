@@ -11,32 +11,20 @@
 // A benchmark measures and prints, which the operators themselves never do.
 #![allow(clippy::disallowed_macros, clippy::disallowed_methods)]
 
+mod support;
+
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use hashbrown::HashMap;
-use tiderace_operators::events::{Clock, SourceMarks};
+use support::{BOUND, Event, cpu, event, load, source};
 use tiderace_operators::prelude::*;
-use tiderace_operators::time::{Span, Timed};
-use tiderace_operators::watermark::{Mark, SourceId, Standing};
-use timely::container::CapacityContainerBuilder;
-use timely::dataflow::Scope;
-use timely::dataflow::operators::generic::OutputBuilder;
-use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::probe;
-use timely::dataflow::operators::vec::Broadcast;
 
-const BOUND: i64 = 2_000_000;
 const WINDOW: i64 = 10_000_000;
 const RUNS: usize = 5;
-/// Rows of one worker in one tick: what 20 ms bring at ten million a second.
-const TICK_ROWS: u64 = 200_000;
-/// Rows handed over in one activation.
-const BATCH: u64 = 8_192;
-
-type Event = (u64, f64);
 
 /// What both sides must agree on: results, events in them, the sum, the sum of maxima.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -63,21 +51,6 @@ impl Totals {
     }
 }
 
-fn mix(mut z: u64) -> u64 {
-    z = z.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
-#[inline]
-fn event(i: u64, keys: u64) -> (i64, Event) {
-    let r = mix(i);
-    let behind = (mix(r) % BOUND as u64) as i64;
-    let time = 1_700_000_000_000_000 + i as i64 * 10 + BOUND - behind;
-    (time, (r % keys, (r >> 11) as f64 * (1000.0 / (1u64 << 53) as f64)))
-}
-
 /// A hash map per window and nothing else.
 fn bare(events: u64, keys: u64) -> Totals {
     let mut open: BTreeMap<i64, HashMap<u64, (u64, f64, f64)>> = BTreeMap::new();
@@ -102,69 +75,6 @@ fn bare(events: u64, keys: u64) -> Totals {
     totals
 }
 
-/// A source that makes every `peers`-th event, with the marks of a bounded policy.
-fn source<'scope>(
-    scope: Scope<'scope, u64>,
-    events: u64,
-    keys: u64,
-    done: probe::Handle<u64>,
-) -> Events<'scope, u64, Event> {
-    let (index, peers) = (scope.index() as u64, scope.peers() as u64);
-    let mut builder = OperatorBuilder::new("Events".to_owned(), scope);
-    let info = builder.operator_info();
-    let activator = scope.activator_for(info.address);
-    let (rows, row_stream) = builder.new_output::<Vec<Timed<Event>>>();
-    let (marks, mark_stream) = builder.new_output::<Vec<Mark>>();
-    let mut rows = OutputBuilder::<_, CapacityContainerBuilder<_>>::from(rows);
-    let mut marks = OutputBuilder::<_, CapacityContainerBuilder<_>>::from(marks);
-    let id = SourceId(0);
-    let probe = done.clone();
-    builder.build(move |caps| {
-        let mut caps = Some(caps);
-        let (mut next, mut in_tick, mut newest) = (index, 0, i64::MIN);
-        move |_| {
-            let Some(held) = caps.as_mut() else { return };
-            let tick = *held[0].time();
-            if tick >= 2 && probe.less_than(&(tick - 1)) {
-                activator.activate_after(Duration::from_micros(100));
-                return;
-            }
-            {
-                let mut output = rows.activate();
-                let mut session = output.session(&held[0]);
-                let until = events.min(next + BATCH * peers);
-                while next < until {
-                    let (time, data) = event(next, keys);
-                    let frontier = newest.saturating_sub(BOUND);
-                    newest = newest.max(time);
-                    let time = EventTime::from_micros(time);
-                    let behind = time.behind(EventTime::from_micros(frontier));
-                    session.give(Timed { time, behind, data });
-                    next += peers;
-                    in_tick += 1;
-                }
-            }
-            let ended = next >= events;
-            if ended || in_tick >= TICK_ROWS {
-                let (standing, frontier) = match ended {
-                    true => (Standing::Finished, EventTime::MAX),
-                    false => (Standing::Active, EventTime::from_micros(newest - BOUND)),
-                };
-                let (source, worker) = (id, index as u32);
-                let (holder, excluded, cut, made_at) = (None, false, false, 0);
-                let mark =
-                    Mark { source, worker, standing, frontier, holder, excluded, cut, made_at };
-                marks.activate().session(&held[1]).give(mark);
-                held.iter_mut().for_each(|cap| cap.downgrade(&(tick + 1)));
-                in_tick = 0;
-            }
-            if ended { caps = None } else { activator.activate() }
-        }
-    });
-    let source = SourceMarks { id, marks: mark_stream.broadcast(), delay: Span::ZERO, done };
-    Events::from_parts(row_stream, Clock::of_source(source, Observer::default()))
-}
-
 /// The engine's window operator with these aggregates.
 fn engine<A>(events: u64, keys: u64, workers: usize, aggregate: A) -> Totals
 where
@@ -180,7 +90,7 @@ where
         let (into, aggregate) = (into.clone(), aggregate.clone());
         worker.dataflow::<u64, _, _>(|scope| {
             let done = probe::Handle::new();
-            source(scope, events, keys, done)
+            source(scope, 0, events, keys, done)
                 .key_by(|&(key, _)| key)
                 .window(Tumbling::every(Duration::from_micros(WINDOW as u64)))
                 .aggregate("window", aggregate)
@@ -195,14 +105,6 @@ where
     *totals.lock().expect("no worker panicked")
 }
 
-/// User and system time of this process, in nanoseconds.
-fn cpu() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
-    let ticks = |at: usize| fields.get(at).and_then(|f| f.parse::<f64>().ok()).unwrap_or(0.0);
-    (ticks(11) + ticks(12)) * 1e7
-}
-
 struct Row {
     name: &'static str,
     run: Box<dyn Fn() -> Totals>,
@@ -212,7 +114,10 @@ struct Row {
 
 fn main() {
     let events = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(8_000_000u64);
-    println!("{events} events, windows of 10 s, count + sum + max, best of {RUNS} runs");
+    println!(
+        "{events} events, windows of 10 s, count + sum + max, best of {RUNS} runs, load {}",
+        load()
+    );
     for keys in [1_000, 1_000_000] {
         let fast = (Count, FastSum::of(|row: &Event| row.1), Max::of(|row: &Event| row.1));
         let exact = (Count, Sum::of(|row: &Event| row.1), Max::of(|row: &Event| row.1));

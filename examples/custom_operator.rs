@@ -3,9 +3,9 @@
 //! *A gap (sensor, from, to) is in the output iff `from` and `to` are neighbours among the event
 //! times of the sensor's readings and at least [`LONGEST`] apart.* It is sent in the tick in which
 //! the frontier passes `to`, because only then nothing can come between. Readings behind the
-//! frontier are too late to matter and are set aside.
+//! frontier are too late to matter and are set aside. Its state can be cut and restored.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -16,7 +16,8 @@ use tiderace::sink::memory::Collected;
 use tiderace::source::iter::IterSource;
 use tiderace_operators::key::{StableHash, route};
 use tiderace_operators::observe::Counters;
-use tiderace_operators::tick::{Emit, Fuel, TickLogic, tick_operator};
+use tiderace_operators::state::{Corrupt, Entry, Epoch, Saver, Shape, State, Table};
+use tiderace_operators::tick::{Emit, Fuel, Now, TickLogic, tick_operator};
 use tiderace_operators::time::Span;
 use timely::dataflow::channels::pact::Exchange;
 
@@ -35,9 +36,14 @@ struct Gaps {
     /// What becomes of every reading.
     counters: Arc<Counters>,
     /// Readings that the frontier has not passed, by event time.
-    ahead: BTreeMap<EventTime, Vec<u32>>,
+    ahead: BTreeMap<EventTime, BTreeSet<u32>>,
+    /// Those that have come since the last cut.
+    fresh: Vec<(EventTime, u32)>,
     /// The newest reading of each sensor that the frontier has passed.
-    newest: BTreeMap<u32, EventTime>,
+    newest: Table<u32, EventTime>,
+    /// What changes now is part of this cut.
+    epoch: Epoch,
+    frontier: EventTime,
 }
 
 impl TickLogic<u32> for Gaps {
@@ -50,7 +56,8 @@ impl TickLogic<u32> for Gaps {
             if row.time < before || !row.behind.is_zero() {
                 out.side.push(row);
             } else {
-                self.ahead.entry(row.time).or_default().push(row.data);
+                self.ahead.entry(row.time).or_default().insert(row.data);
+                self.fresh.push((row.time, row.data));
             }
         }
         // The books balance: every reading is kept or late.
@@ -58,15 +65,10 @@ impl TickLogic<u32> for Gaps {
         self.counters.late.add(out.side.len() as u64);
     }
 
-    fn close(
-        &mut self,
-        _: EventTime,
-        frontier: EventTime,
-        fuel: &mut Fuel,
-        out: &mut Emit<Gap, u32>,
-    ) -> bool {
+    fn close(&mut self, now: Now, fuel: &mut Fuel, out: &mut Emit<Gap, u32>) -> bool {
+        self.frontier = now.frontier;
         while let Some(entry) = self.ahead.first_entry()
-            && *entry.key() < frontier
+            && *entry.key() < now.frontier
         {
             if fuel.left() == 0 {
                 return false; // There is more: the worker comes back after it has let others run.
@@ -74,13 +76,48 @@ impl TickLogic<u32> for Gaps {
             let (to, sensors) = entry.remove_entry();
             fuel.burn(sensors.len());
             for sensor in sensors {
-                let from = self.newest.insert(sensor, to).unwrap_or(to);
+                let hash = sensor.stable_hash();
+                let (newest, _) = self.newest.entry(hash, sensor, self.epoch, || to);
+                let from = std::mem::replace(newest, to);
                 if from.behind(to) >= Span::from_micros(LONGEST) {
                     out.rows.push(Timed::on_time(to, Gap { sensor, from, to }));
                 }
             }
         }
         true
+    }
+}
+
+/// The tables of saved state.
+const AHEAD: u8 = 0;
+const NEWEST: u8 = 1;
+
+impl State for Gaps {
+    fn shape(&self) -> Shape {
+        Shape::of("gaps", &LONGEST).with::<(u32, EventTime)>()
+    }
+
+    fn save(&mut self, fuel: &mut Fuel, out: &mut Saver) -> bool {
+        if !self.newest.save((NEWEST, 0), self.epoch, fuel, out) {
+            return false;
+        }
+        for (time, sensor) in self.fresh.drain(..).filter(|(time, _)| *time >= self.frontier) {
+            out.put(AHEAD, time.micros(), sensor.stable_hash(), &sensor, &());
+        }
+        // Readings that the frontier has passed are not needed again, on any worker.
+        out.drop_below(AHEAD, self.frontier.micros());
+        self.epoch.advance();
+        true
+    }
+
+    fn load(&mut self, entry: &Entry<'_>) -> Result<(), Corrupt> {
+        if entry.table == NEWEST {
+            self.newest.load(entry.key()?, entry.value()?);
+        } else {
+            let time = EventTime::from_micros(entry.bucket);
+            self.ahead.entry(time).or_default().insert(entry.key()?);
+        }
+        Ok(())
     }
 }
 
@@ -93,8 +130,14 @@ fn gaps<'scope>(
     let counters = clock.observer().register(name, "gaps", readings.scope().index());
     // All readings of a sensor meet on one worker.
     let by_sensor = Exchange::new(|row: &Timed<u32>| route(row.data.stable_hash()));
-    let state =
-        Gaps { counters: counters.clone(), ahead: BTreeMap::new(), newest: BTreeMap::new() };
+    let state = Gaps {
+        counters: counters.clone(),
+        ahead: BTreeMap::new(),
+        fresh: Vec::new(),
+        newest: Table::default(),
+        epoch: Epoch::default(),
+        frontier: EventTime::MIN,
+    };
     let (gaps, late) = tick_operator(name, readings, by_sensor, state, counters);
     WithLate::new(Events::from_parts(gaps, clock.clone()), Events::from_parts(late, clock))
 }

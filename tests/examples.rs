@@ -80,6 +80,11 @@ fn late_data() {
 }
 
 #[test]
+fn watermark_demo() {
+    assert_eq!(runs("watermark_demo").len(), 15);
+}
+
+#[test]
 fn custom_operator() {
     let lines = runs("custom_operator");
     assert!(

@@ -1,6 +1,7 @@
 //! How many rows.
 
-use super::Aggregate;
+use super::{Aggregate, Retract};
+use crate::time::EventTime;
 
 /// The number of rows.
 ///
@@ -37,6 +38,13 @@ impl<D> Aggregate<D> for Count {
     #[inline]
     fn finish(&self, state: &u64) -> u64 {
         *state
+    }
+}
+
+impl<D> Retract<D> for Count {
+    #[inline]
+    fn retract(&self, state: &mut u64, _time: EventTime, _row: &D) {
+        *state -= 1;
     }
 }
 
@@ -89,5 +97,12 @@ impl<D, F: Fn(&D) -> bool + Clone + 'static> Aggregate<D> for CountIf<F> {
     #[inline]
     fn finish(&self, state: &u64) -> u64 {
         *state
+    }
+}
+
+impl<D, F: Fn(&D) -> bool + Clone + 'static> Retract<D> for CountIf<F> {
+    #[inline]
+    fn retract(&self, state: &mut u64, _time: EventTime, row: &D) {
+        *state -= u64::from((self.condition)(row));
     }
 }

@@ -8,6 +8,7 @@
 
 mod round;
 mod spread;
+mod squares;
 mod wide;
 
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,7 @@ use round::{divide, round};
 use wide::Wide;
 
 pub(super) use spread::spread;
+pub(super) use squares::ExactSquares;
 
 /// The exponent of the last bit of the least denormal number, the least there is.
 const LEAST: i32 = -1_074;
@@ -44,21 +46,66 @@ const ROOM: i32 = 73;
 /// let tenths: ExactSum = std::iter::repeat_n(0.1, 10).collect();
 /// assert_eq!(tenths.total(), 1.0);
 /// ```
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(try_from = "Saved", into = "Saved")]
-pub struct ExactSum {
-    /// The near sum, in units of two to the power of `base`.
-    near: i128,
+pub struct ExactSum(Held);
+
+/// What is held: 24 bytes where, as nearly always, the near sum is all there is.
+#[derive(Clone, Debug)]
+enum Held {
+    Near(Near),
+    Far(Box<Far>),
+}
+
+/// A sum in units of two to the power of `base`. In halves, so that it needs no more alignment, and
+/// so no more room, than it has to.
+#[derive(Clone, Copy, Debug, Default)]
+struct Near {
+    low: u64,
+    high: i64,
     base: i16,
-    /// Which of NaN and the infinities were seen.
-    special: u8,
+    _place: Place,
+}
+
+/// A byte with one value: the others tell [`Held`] which it is, so that it needs no byte of its own.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(u8)]
+enum Place {
+    #[default]
+    Here = 0,
+}
+
+/// Everything that is not one whole number of 128 bits.
+#[derive(Clone, Debug, Default)]
+struct Far {
+    near: Near,
+    /// How many values were NaN, above and below all numbers.
+    special: [u64; 3],
     /// Everything that did not fit into the near sum.
     wide: Option<Box<Wide>>,
 }
 
-const NAN: u8 = 1;
-const ABOVE: u8 = 2;
-const BELOW: u8 = 4;
+const NAN: usize = 0;
+const ABOVE: usize = 1;
+const BELOW: usize = 2;
+
+impl Near {
+    #[inline]
+    fn sum(&self) -> i128 {
+        i128::from(self.high) << 64 | i128::from(self.low)
+    }
+
+    #[inline]
+    fn set(&mut self, sum: i128) {
+        (self.low, self.high) = (sum as u64, (sum >> 64) as i64);
+    }
+}
+
+impl Default for ExactSum {
+    fn default() -> Self {
+        ExactSum(Held::Near(Near::default()))
+    }
+}
 
 impl ExactSum {
     /// Adds one value.
@@ -70,40 +117,70 @@ impl ExactSum {
         // Denormals have the same unit as the least normal numbers, and no hidden bit.
         let (mantissa, exponent) = match power {
             0 => (fraction, LEAST),
-            0x7ff => return self.add_special(value),
+            0x7ff => return self.add_special(value, 1),
             _ => (fraction | 1 << 52, power - 1_075),
         };
         let mantissa = if value < 0.0 { -i128::from(mantissa) } else { i128::from(mantissa) };
-        let shift = exponent - i32::from(self.base);
+        let near = self.near_mut();
+        let shift = exponent - i32::from(near.base);
         if (0..=ROOM).contains(&shift)
-            && let Some(near) = self.near.checked_add(mantissa << shift)
+            && let Some(sum) = near.sum().checked_add(mantissa << shift)
         {
-            self.near = near;
+            near.set(sum);
         } else {
             self.add_far(mantissa, exponent);
         }
     }
 
+    /// Takes a value out that was added before: what is left is the exact sum of the others.
+    ///
+    /// ```
+    /// use tiderace_operators::aggregate::ExactSum;
+    ///
+    /// let mut sum: ExactSum = [0.1, 1e300, f64::NAN].into_iter().collect();
+    /// sum.remove(f64::NAN);
+    /// sum.remove(1e300);
+    /// assert_eq!(sum.total(), 0.1);
+    /// ```
+    #[inline]
+    pub fn remove(&mut self, value: f64) {
+        if value.is_finite() {
+            self.add(-value);
+        } else {
+            // Added modulo 2^64, this takes one away.
+            self.add_special(value, u64::MAX);
+        }
+    }
+
     /// Adds all of another sum.
     pub fn merge(&mut self, other: &ExactSum) {
-        self.special |= other.special;
-        if let Some(theirs) = &other.wide {
-            match &mut self.wide {
-                Some(ours) => ours.merge(theirs),
-                None => self.wide = Some(theirs.clone()),
+        if let Held::Far(theirs) = &other.0 {
+            if theirs.special != [0; 3] {
+                let ours = &mut self.far_mut().special;
+                for (ours, theirs) in ours.iter_mut().zip(theirs.special) {
+                    *ours = ours.wrapping_add(theirs);
+                }
+            }
+            if let Some(theirs) = &theirs.wide {
+                match &mut self.far_mut().wide {
+                    Some(ours) => ours.merge(theirs),
+                    None => self.far_mut().wide = Some(theirs.clone()),
+                }
             }
         }
-        if other.near == 0 {
+        let (ours, theirs) = (*self.near(), *other.near());
+        let (our_sum, their_sum) = (ours.sum(), theirs.sum());
+        if their_sum == 0 {
             return;
         }
-        if self.near == 0 {
-            (self.near, self.base) = (other.near, other.base);
+        if our_sum == 0 {
+            *self.near_mut() = theirs;
             return;
         }
-        let (high, low) = if self.base >= other.base {
-            ((self.near, self.base), (other.near, other.base))
+        let (high, low) = if ours.base >= theirs.base {
+            ((our_sum, ours.base), (their_sum, theirs.base))
         } else {
-            ((other.near, other.base), (self.near, self.base))
+            ((their_sum, theirs.base), (our_sum, ours.base))
         };
         let apart = (high.1 - low.1) as u32;
         // Bring both to one unit if neither loses a bit by it.
@@ -118,8 +195,12 @@ impl ExactSum {
             None
         };
         match together {
-            Some(sum) => (self.near, self.base) = sum,
-            None => self.wide().add(other.near, i32::from(other.base)),
+            Some((sum, base)) => {
+                let near = self.near_mut();
+                near.set(sum);
+                near.base = base;
+            }
+            None => self.wide().add(their_sum, i32::from(theirs.base)),
         }
     }
 
@@ -128,10 +209,10 @@ impl ExactSum {
         if let Some(special) = self.special() {
             return special;
         }
-        match &self.wide {
+        match self.far_off() {
             None => {
-                let (low, high) = halves(self.near.unsigned_abs());
-                round(self.near < 0, &[low, high], i32::from(self.base))
+                let (low, high) = halves(self.near().sum().unsigned_abs());
+                round(self.near().high < 0, &[low, high], i32::from(self.near().base))
             }
             Some(_) => {
                 let (negative, limbs) = self.whole();
@@ -149,8 +230,8 @@ impl ExactSum {
         if let Some(special) = self.special() {
             return special;
         }
-        match &self.wide {
-            None => exact_quotient(self.near, i32::from(self.base), count),
+        match self.far_off() {
+            None => exact_quotient(self.near().sum(), i32::from(self.near().base), count),
             Some(_) => {
                 let (negative, limbs) = self.whole();
                 divide(negative, &limbs, LEAST, count)
@@ -158,25 +239,66 @@ impl ExactSum {
         }
     }
 
+    #[inline]
+    fn near(&self) -> &Near {
+        match &self.0 {
+            Held::Near(near) => near,
+            Held::Far(far) => &far.near,
+        }
+    }
+
+    #[inline]
+    fn near_mut(&mut self) -> &mut Near {
+        match &mut self.0 {
+            Held::Near(near) => near,
+            Held::Far(far) => &mut far.near,
+        }
+    }
+
+    /// What did not fit into the near sum, if anything.
+    fn far_off(&self) -> Option<&Wide> {
+        match &self.0 {
+            Held::Near(_) => None,
+            Held::Far(far) => far.wide.as_deref(),
+        }
+    }
+
+    #[cold]
+    fn far_mut(&mut self) -> &mut Far {
+        if let Held::Near(near) = self.0 {
+            self.0 = Held::Far(Box::new(Far { near, ..Far::default() }));
+        }
+        match &mut self.0 {
+            Held::Far(far) => far,
+            Held::Near(_) => unreachable!("it was made far above"),
+        }
+    }
+
     /// What the total is if not all values were finite.
     fn special(&self) -> Option<f64> {
-        match self.special {
-            0 => None,
-            ABOVE => Some(f64::INFINITY),
-            BELOW => Some(f64::NEG_INFINITY),
+        let special = match &self.0 {
+            Held::Near(_) => return None,
+            Held::Far(far) => far.special.map(|count| count > 0),
+        };
+        match special {
+            [false, false, false] => None,
+            [false, true, false] => Some(f64::INFINITY),
+            [false, false, true] => Some(f64::NEG_INFINITY),
             _ => Some(f64::NAN),
         }
     }
 
     #[cold]
-    fn add_special(&mut self, value: f64) {
-        self.special |= if value.is_nan() {
+    fn add_special(&mut self, value: f64, count: u64) {
+        let which = if value.is_nan() {
             NAN
         } else if value > 0.0 {
             ABOVE
         } else {
             BELOW
         };
+        let counted = &mut self.far_mut().special[which];
+        *counted = counted.wrapping_add(count);
     }
 
     /// Adds a value for which the near sum has no room as it is now.
@@ -186,44 +308,48 @@ impl ExactSum {
         if mantissa == 0 {
             return;
         }
-        if self.near == 0 {
-            return self.begin(mantissa, exponent);
+        let near = self.near_mut();
+        let sum = near.sum();
+        if sum == 0 {
+            return near.begin(mantissa, exponent);
         }
-        let below = i32::from(self.base) - exponent;
+        let base = i32::from(near.base);
+        let below = base - exponent;
         if below > 0 {
             // A short number (3.0, 0.5) may fit although the places a long one has do not.
             if mantissa.trailing_zeros() as i32 >= below
-                && let Some(near) = self.near.checked_add(mantissa >> below)
+                && let Some(sum) = sum.checked_add(mantissa >> below)
             {
-                self.near = near;
+                near.set(sum);
             } else {
                 self.wide().add(mantissa, exponent);
             }
         } else {
             // Too large: from here on the near sum is where the large values are, so that a tiny
             // first one does not make all others slow.
-            let (near, base) = (self.near, i32::from(self.base));
-            self.wide().add(near, base);
-            self.begin(mantissa, exponent);
+            near.begin(mantissa, exponent);
+            self.wide().add(sum, base);
         }
     }
 
-    /// Makes the near sum hold just this value, with room on both sides.
-    fn begin(&mut self, mantissa: i128, exponent: i32) {
-        let base = (exponent - ROOM_BELOW).max(LEAST);
-        self.near = mantissa << (exponent - base);
-        self.base = base as i16;
-    }
-
     fn wide(&mut self) -> &mut Wide {
-        self.wide.get_or_insert_default()
+        self.far_mut().wide.get_or_insert_default()
     }
 
     /// Sign and magnitude of everything, in units of the least number.
     fn whole(&self) -> (bool, Vec<u64>) {
-        let mut all = self.wide.clone().unwrap_or_default();
-        all.add(self.near, i32::from(self.base));
+        let mut all = self.far_off().cloned().unwrap_or_default();
+        all.add(self.near().sum(), i32::from(self.near().base));
         all.magnitude()
+    }
+}
+
+impl Near {
+    /// Holds just this value, with room on both sides.
+    fn begin(&mut self, mantissa: i128, exponent: i32) {
+        let base = (exponent - ROOM_BELOW).max(LEAST);
+        self.set(mantissa << (exponent - base));
+        self.base = base as i16;
     }
 }
 
@@ -258,14 +384,19 @@ fn halves(value: u128) -> (u64, u64) {
 struct Saved {
     near: i128,
     base: i16,
-    special: u8,
+    special: [u64; 3],
     wide: Option<Vec<i64>>,
 }
 
 impl From<ExactSum> for Saved {
     fn from(sum: ExactSum) -> Self {
-        let wide = sum.wide.map(|wide| wide.into_digits());
-        Saved { near: sum.near, base: sum.base, special: sum.special, wide }
+        let near = *sum.near();
+        let (special, wide) = match sum.0 {
+            Held::Near(_) => ([0; 3], None),
+            Held::Far(far) => (far.special, far.wide),
+        };
+        let wide = wide.map(|wide| wide.into_digits());
+        Saved { near: near.sum(), base: near.base, special, wide }
     }
 }
 
@@ -273,10 +404,8 @@ impl TryFrom<Saved> for ExactSum {
     type Error = &'static str;
 
     fn try_from(saved: Saved) -> Result<Self, Self::Error> {
-        if !(LEAST..=LARGEST).contains(&i32::from(saved.base))
-            || saved.special > NAN | ABOVE | BELOW
-        {
-            return Err("not an exact sum: a part is out of its bounds");
+        if !(LEAST..=LARGEST).contains(&i32::from(saved.base)) {
+            return Err("not an exact sum: the unit is out of its bounds");
         }
         let wide = match saved.wide {
             None => None,
@@ -284,7 +413,13 @@ impl TryFrom<Saved> for ExactSum {
                 Some(Box::new(Wide::from_digits(digits).ok_or("not an exact sum: bad digits")?))
             }
         };
-        Ok(ExactSum { near: saved.near, base: saved.base, special: saved.special, wide })
+        let mut near = Near { base: saved.base, ..Near::default() };
+        near.set(saved.near);
+        let special = saved.special;
+        if wide.is_none() && special == [0; 3] {
+            return Ok(ExactSum(Held::Near(near)));
+        }
+        Ok(ExactSum(Held::Far(Box::new(Far { near, special, wide }))))
     }
 }
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::Aggregate;
+use super::bag::Bag;
+use super::{Aggregate, Retract};
 use crate::time::{EventTime, Span};
 
 /// What has a least and a greatest: values in a total order, of which some may not count.
@@ -94,6 +95,13 @@ macro_rules! floats {
 
 floats!(f32, f64);
 
+impl Ranked for () {
+    #[inline]
+    fn rank(&self, _other: &Self) -> Ordering {
+        Ordering::Equal
+    }
+}
+
 macro_rules! tuples {
     ($($($name:ident $index:tt)+;)+) => {$(
         impl<$($name: Ranked),+> Ranked for ($($name,)+) {
@@ -117,7 +125,9 @@ tuples! {
 }
 
 macro_rules! extremes {
-    ($($(#[$doc:meta])* $name:ident is $order:ident, $what:literal;)+) => {$(
+    (
+        $($(#[$doc:meta])* $name:ident, $retractable:ident is $order:ident $end:ident, $what:literal;)+
+    ) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug)]
         pub struct $name<F> {
@@ -131,6 +141,12 @@ macro_rules! extremes {
                 F: Fn(&D) -> V,
             {
                 $name { value }
+            }
+
+            /// Keeps all values, so that rows can be taken out again.
+            #[must_use]
+            pub fn retractable(self) -> $retractable<F> {
+                $retractable { value: self.value }
             }
         }
 
@@ -166,6 +182,48 @@ macro_rules! extremes {
                 state.clone()
             }
         }
+
+        #[doc = concat!("A [`", stringify!($name), "`] that rows can be taken out of again.")]
+        ///
+        /// Cost: a search in a sorted map a row; state: every different value with its count.
+        #[derive(Clone, Copy, Debug)]
+        pub struct $retractable<F> {
+            value: F,
+        }
+
+        impl<D, V: Ranked, F: Fn(&D) -> V + Clone + 'static> Aggregate<D> for $retractable<F> {
+            type State = Bag<V>;
+            type Output = Option<V>;
+
+            fn create(&self) -> Bag<V> {
+                Bag::default()
+            }
+
+            #[inline]
+            fn add(&self, state: &mut Bag<V>, row: &D) {
+                let value = (self.value)(row);
+                if value.counts() {
+                    state.add(value, 1);
+                }
+            }
+
+            fn merge(&self, state: &mut Bag<V>, other: &Bag<V>) {
+                state.merge(other);
+            }
+
+            fn finish(&self, state: &Bag<V>) -> Option<V> {
+                state.iter().$end().map(|(value, _)| value.clone())
+            }
+        }
+
+        impl<D, V: Ranked, F: Fn(&D) -> V + Clone + 'static> Retract<D> for $retractable<F> {
+            fn retract(&self, state: &mut Bag<V>, _time: EventTime, row: &D) {
+                let value = (self.value)(row);
+                if value.counts() {
+                    state.remove(value);
+                }
+            }
+        }
     )+};
 }
 
@@ -185,7 +243,7 @@ extremes! {
     /// }
     /// assert_eq!(least.finish(&state), Some(-1.5));
     /// ```
-    Min is Less, "The least of what `value` takes from each row.";
+    Min, RetractableMin is Less next, "The least of what `value` takes from each row.";
 
     /// The greatest of a value taken from each row; `None` if no value counted.
     ///
@@ -201,5 +259,5 @@ extremes! {
     /// }
     /// assert_eq!(highest_bid.finish(&state), Some((7, "bo".to_string())));
     /// ```
-    Max is Greater, "The greatest of what `value` takes from each row.";
+    Max, RetractableMax is Greater next_back, "The greatest of what `value` takes from each row.";
 }

@@ -1,4 +1,10 @@
-//! Sums and means of floats in plain arithmetic: the last digits depend on the order of rows.
+//! What depends on the order of rows: plain arithmetic in its last digits, and bounded counts.
+
+mod frequent;
+mod spread;
+
+pub use frequent::{FastFrequent, FrequentValues};
+pub use spread::{FastStdPop, FastStdSample, FastVarPop, FastVarSample, Welford};
 
 use super::Aggregate;
 

@@ -27,23 +27,55 @@
 //!
 //! Where the type of the rows is known from elsewhere, [`Of`] saves writing it again.
 
+mod approx;
+mod bag;
+mod by;
+mod choose;
+mod collect;
+mod combine;
+mod composite;
 mod count;
+mod distinct;
+mod ema;
 mod exact;
 mod extreme;
 mod fast;
+mod first;
 mod of;
+pub mod percentile;
 mod spread;
 mod sum;
+mod top;
 mod tuple;
+mod zscore;
 
+pub use approx::{ApproxDistinct, Estimate};
+pub use by::{MaxBy, MinBy};
+pub use choose::Choose;
+pub use collect::{Collect, LastN};
+pub use combine::{Mapped, When};
+pub use composite::{Composite, Named};
 pub use count::{Count, CountIf};
+pub use distinct::{CollectSet, Distinct, Frequent, Mode, TooMany};
+pub use ema::Ema;
 pub use exact::ExactSum;
-pub use extreme::{Max, Min, Ranked};
-pub use fast::{FastMean, FastSum};
+pub use extreme::{Max, Min, Ranked, RetractableMax, RetractableMin};
+pub use fast::{
+    FastFrequent, FastMean, FastStdPop, FastStdSample, FastSum, FastVarPop, FastVarSample,
+    FrequentValues,
+};
+pub use first::{First, Last};
 pub use of::Of;
+pub use percentile::{
+    ApproxPercentile, ApproxPercentiles, Median, Percentile, PercentileCont, PercentileUpTo,
+    Percentiles, PercentilesUpTo, Quantile,
+};
 pub use spread::{StdPop, StdSample, VarPop, VarSample};
 pub use sum::{Mean, Number, Sum};
+pub use top::{BottomK, RetractableBottomK, RetractableTopK, TopK};
+pub use zscore::ZScore;
 
+use ema::average_over;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 

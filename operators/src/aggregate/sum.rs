@@ -3,8 +3,9 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::Aggregate;
 use super::exact::{ExactSum, exact_quotient};
+use super::{Aggregate, Retract};
+use crate::time::EventTime;
 
 /// What can be summed: all integers up to 64 bits, and floats.
 pub trait Number: Copy + 'static {
@@ -15,6 +16,10 @@ pub trait Number: Copy + 'static {
 
     /// Adds this value.
     fn add_to(self, running: &mut Self::Running);
+    /// Takes this value out again.
+    fn take_from(self, running: &mut Self::Running);
+    /// The nearest `f64`; integers beyond 2^53 may be rounded.
+    fn to_f64(self) -> f64;
     /// Adds all of another running sum.
     fn merge(running: &mut Self::Running, other: &Self::Running);
     /// The total.
@@ -33,6 +38,16 @@ macro_rules! integers {
             #[inline]
             fn add_to(self, running: &mut i128) {
                 *running += self as i128;
+            }
+
+            #[inline]
+            fn take_from(self, running: &mut i128) {
+                *running -= self as i128;
+            }
+
+            #[inline]
+            fn to_f64(self) -> f64 {
+                self as f64
             }
 
             #[inline]
@@ -64,6 +79,16 @@ macro_rules! floats {
             #[inline]
             fn add_to(self, running: &mut ExactSum) {
                 running.add(f64::from(self));
+            }
+
+            #[inline]
+            fn take_from(self, running: &mut ExactSum) {
+                running.remove(f64::from(self));
+            }
+
+            #[inline]
+            fn to_f64(self) -> f64 {
+                f64::from(self)
             }
 
             #[inline]
@@ -148,6 +173,13 @@ impl<D, V: Number, F: Fn(&D) -> V + Clone + 'static> Aggregate<D> for Sum<F> {
     }
 }
 
+impl<D, V: Number, F: Fn(&D) -> V + Clone + 'static> Retract<D> for Sum<F> {
+    #[inline]
+    fn retract(&self, state: &mut Self::State, _time: EventTime, row: &D) {
+        (self.value)(row).take_from(state);
+    }
+}
+
 /// The mean of a number taken from each row: the exact sum over the count, rounded once.
 ///
 /// A NaN makes the mean NaN, as does the absence of rows (a window always has some).
@@ -207,5 +239,13 @@ impl<D, V: Number, F: Fn(&D) -> V + Clone + 'static> Aggregate<D> for Mean<F> {
     #[inline]
     fn finish(&self, (running, count): &Self::State) -> f64 {
         V::mean(running, *count)
+    }
+}
+
+impl<D, V: Number, F: Fn(&D) -> V + Clone + 'static> Retract<D> for Mean<F> {
+    #[inline]
+    fn retract(&self, (running, count): &mut Self::State, _time: EventTime, row: &D) {
+        (self.value)(row).take_from(running);
+        *count -= 1;
     }
 }

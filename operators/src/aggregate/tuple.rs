@@ -1,6 +1,6 @@
 //! A tuple of aggregates is an aggregate.
 
-use super::Aggregate;
+use super::{Aggregate, Retract};
 use crate::time::EventTime;
 
 macro_rules! tuples {
@@ -32,6 +32,13 @@ macro_rules! tuples {
             #[inline]
             fn finish(&self, state: &Self::State) -> Self::Output {
                 ($(self.$index.finish(&state.$index),)+)
+            }
+        }
+
+        impl<Row, $($name: Retract<Row>),+> Retract<Row> for ($($name,)+) {
+            #[inline]
+            fn retract(&self, state: &mut Self::State, time: EventTime, row: &Row) {
+                $(self.$index.retract(&mut state.$index, time, row);)+
             }
         }
     )+};

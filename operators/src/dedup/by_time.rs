@@ -1,101 +1,305 @@
 //! Deduplication that passes the first copy by event time, whatever the order of arrival.
 //!
-//! *In (event time, order) order a copy passes iff none passed less than `ttl` before it.* Rows wait
-//! until the frontier has left them and the lateness behind: then no earlier copy can come.
+//! *In (event time, canonical bytes) order a copy passes iff none passed less than `ttl` before it.*
+//! Rows wait until the frontier has left them and the lateness behind, `f > t + lateness`: then no
+//! earlier copy can come, and nothing is ever retracted. What passes is a function of the input alone,
+//! however it is cut into ticks.
+//!
+//! ```text
+//!   event time ──▶      b@30   a@41        a@30 arrives last, and passes:
+//!   frontier                    ▲ 31       it is the first by event time
+//! ```
 
-use std::collections::BTreeMap;
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
+use std::sync::Arc;
 
-use super::{DedupState, Horizon, Verdict};
+use serde::Serialize;
+use timely::ExchangeData;
+
+use super::operator::{by_key, in_time};
+use super::{DedupState, Deduplicated, Horizon, SetAside, Verdict};
+use crate::events::{Data, Tick};
 use crate::key::Key;
-use crate::time::EventTime;
+use crate::keyed::Keyed;
+use crate::observe::Counters;
+use crate::state::{Corrupt, Entry, Saver, Shape, State};
+use crate::tick::{Emit, Fuel, Now, TickLogic, tick_operator};
+use crate::time::{EventTime, Span, Timed};
 
-/// Rows that wait for their turn, and the memory of those that passed.
-///
-/// `O` orders rows of one event time: partition and offset for rows of a source, their canonical
-/// bytes for others. It must tell the rows of one key and time apart, unless they are equal.
-///
-/// ```
-/// use tiderace_operators::dedup::{FirstByTime, Horizon, Verdict};
-/// use tiderace_operators::key::StableHash;
-/// use tiderace_operators::time::{EventTime, mins};
-///
-/// let mut state = FirstByTime::new(Horizon::within(mins(10)));
-/// let at = EventTime::from_secs;
-/// state.insert("a".to_string(), at(60), 0_u64, "second");
-/// state.insert("a".to_string(), at(30), 1, "first");
-///
-/// let mut passed = Vec::new();
-/// let pass = |_, _, row, verdict| if verdict == Verdict::First { passed.push(row) };
-/// assert!(state.release(at(61), usize::MAX, pass));
-/// assert_eq!(passed, ["first"]);
-/// ```
-#[derive(Debug)]
-pub struct FirstByTime<K, O, D> {
-    passed: DedupState<K>,
-    waiting: BTreeMap<(EventTime, O), Vec<(K, D)>>,
+/// The table of what passed.
+const PASSED: u8 = 0;
+/// The table of rows that wait.
+const WAITING: u8 = 1;
+
+impl<'scope, T: Tick, D: ExchangeData + Data, F> Keyed<'scope, T, D, F> {
+    /// Lets the first copy of every record by event time pass, once no earlier one can come.
+    ///
+    /// What passes is a function of the input alone. It comes out later than it came in by the
+    /// lateness and by what the input is out of order, and is on time where it comes out: rows up to
+    /// the lateness behind the frontier take part, and those behind it by more are on the late
+    /// stream. Among copies of one event time the one with the least postcard bytes passes.
+    ///
+    /// Cost: besides that of [`dedup`](Keyed::dedup) a place in a heap. State: the rows that wait,
+    /// and an entry per key that passed. A cut writes the rows and keys that are new since the one
+    /// before; rows that have gone are dropped by their time and cost nothing.
+    pub fn dedup_first_by_time<K>(self, name: &str, horizon: Horizon) -> Deduplicated<'scope, T, D>
+    where
+        K: Key,
+        F: Fn(&D) -> K + Clone + 'static,
+    {
+        let Keyed { events, key } = self;
+        let (_, clock) = events.parts();
+        let horizon = horizon.late_by_at_least(clock.late());
+        let counters = clock.observer().register(name, "dedup", events.scope().index());
+        let pact = by_key(key.clone());
+        let logic = FirstByTime::new(horizon, key, counters.clone());
+        let (passed, aside) = tick_operator(name, &events, pact, logic, counters);
+        let later = clock.delayed(horizon.lateness());
+        Deduplicated::new((passed, later.clone().with_late(Span::ZERO)), (aside, later))
+    }
 }
 
-impl<K: Key, O: Ord + Clone, D> FirstByTime<K, O, D> {
+/// Whether a row is part of a cut, and counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// It came after the last cut.
+    New,
+    /// It came before it.
+    Saved,
+    /// It came before a restart, and was counted then.
+    Restored,
+}
+
+/// A row that waits. Ordered by time, and so that copies are side by side.
+#[derive(Debug)]
+struct Waiting<D> {
+    time: EventTime,
+    hash: u64,
+    origin: Origin,
+    data: D,
+}
+
+impl<D> PartialEq for Waiting<D> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl<D> Eq for Waiting<D> {}
+
+impl<D> PartialOrd for Waiting<D> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<D> Ord for Waiting<D> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.time, self.hash).cmp(&(other.time, other.hash))
+    }
+}
+
+/// Rows that wait for their turn, and the memory of those that passed.
+#[derive(Debug)]
+struct FirstByTime<K, F, D> {
+    key: F,
+    passed: DedupState<K>,
+    waiting: BinaryHeap<Reverse<Waiting<D>>>,
+    /// Copies that are judged together.
+    copies: Vec<Waiting<D>>,
+    /// The rows that wait, while they are being saved, and how many have been looked at.
+    saving: Option<(Vec<Reverse<Waiting<D>>>, usize)>,
+    frontier: EventTime,
+    /// Rows have left that are part of a cut.
+    dropped: bool,
+    counters: Arc<Counters>,
+}
+
+impl<K: Key, F, D> FirstByTime<K, F, D> {
     /// Nothing passed, nothing waits.
-    pub fn new(horizon: Horizon) -> Self {
-        FirstByTime { passed: DedupState::new(horizon), waiting: BTreeMap::new() }
+    fn new(horizon: Horizon, key: F, counters: Arc<Counters>) -> Self {
+        FirstByTime {
+            key,
+            passed: DedupState::new(horizon),
+            waiting: BinaryHeap::new(),
+            copies: Vec::new(),
+            saving: None,
+            frontier: EventTime::MIN,
+            dropped: false,
+            counters,
+        }
     }
 
-    /// How far it reaches.
-    pub fn horizon(&self) -> Horizon {
-        self.passed.horizon()
+    /// Whether no row that is earlier can come any more, nor one of the same time.
+    fn is_due(&self, time: EventTime) -> bool {
+        self.frontier == EventTime::MAX || self.passed.horizon().is_late(time, self.frontier)
     }
 
-    /// Takes in a row, which is not late by [`Horizon::is_late`].
-    pub fn insert(&mut self, key: K, time: EventTime, order: O, row: D) {
-        self.waiting.entry((time, order)).or_default().push((key, row));
+    /// Takes all copies of one time and hash that are due into `copies`, in order. Whether there are
+    /// any.
+    fn take_due(&mut self) -> bool
+    where
+        D: Serialize,
+    {
+        debug_assert!(self.copies.is_empty(), "copies are judged before others are taken");
+        let Some(Reverse(first)) = self.waiting.peek() else { return false };
+        let (time, hash) = (first.time, first.hash);
+        if !self.is_due(time) {
+            return false;
+        }
+        while let Some(next) = self.waiting.peek_mut()
+            && (next.0.time, next.0.hash) == (time, hash)
+        {
+            self.copies.push(PeekMut::pop(next).0);
+        }
+        if self.copies.len() > 1 {
+            self.copies.sort_by_cached_key(|copy| canonical(&copy.data));
+        }
+        true
     }
 
-    /// Lets every row go for which no earlier one can come (`frontier > time + lateness`), in order,
-    /// each with its verdict; then forgets what nobody can ask for. At most about `fuel` rows.
-    /// Returns whether nothing is left to do at this frontier.
-    pub fn release(
+    fn count(&self) {
+        let waiting = self.waiting.len() + self.saving.as_ref().map_or(0, |(rows, _)| rows.len());
+        self.counters.held.set((self.passed.len() + waiting) as u64);
+        let waiting = self.waiting.capacity() * size_of::<Waiting<D>>();
+        self.counters.bytes.set((self.passed.bytes() + waiting) as u64);
+    }
+}
+
+/// The bytes that order rows of one time: the same on every machine.
+pub(super) fn canonical<D: Serialize>(data: &D) -> Vec<u8> {
+    postcard::to_stdvec(data).expect("what is exchanged between workers can be written down")
+}
+
+impl<K, D, F> TickLogic<D> for FirstByTime<K, F, D>
+where
+    K: Key,
+    D: ExchangeData + Data,
+    F: Fn(&D) -> K + 'static,
+{
+    type Out = D;
+    type Side = SetAside<D>;
+
+    fn apply(
         &mut self,
-        frontier: EventTime,
-        fuel: usize,
-        mut pass: impl FnMut(EventTime, K, D, Verdict),
-    ) -> bool {
-        let mut fuel = fuel;
-        while let Some(first) = self.waiting.first_entry() {
-            // Rows that may still come are not before `frontier − lateness`.
-            let time = first.key().0;
-            if !self.passed.horizon().is_late(time, frontier) && frontier != EventTime::MAX {
-                break;
+        before: EventTime,
+        rows: &mut Vec<Timed<D>>,
+        out: &mut Emit<D, SetAside<D>>,
+    ) {
+        let (all, mut late) = (rows.len() as u64, 0);
+        for row in rows.drain(..) {
+            match in_time(row, before, self.passed.horizon()) {
+                Ok(Timed { time, data, .. }) => {
+                    let hash = (self.key)(&data).stable_hash();
+                    self.waiting.push(Reverse(Waiting { time, hash, origin: Origin::New, data }));
+                }
+                Err(row) => {
+                    late += 1;
+                    out.side.push(row.map(SetAside::Late));
+                }
             }
-            if fuel == 0 {
+        }
+        self.counters.late.add(late);
+        self.counters.kept.add(all - late);
+    }
+
+    fn close(&mut self, now: Now, fuel: &mut Fuel, out: &mut Emit<D, SetAside<D>>) -> bool {
+        self.frontier = now.frontier;
+        while self.waiting.peek().is_some_and(|Reverse(first)| self.is_due(first.time)) {
+            if fuel.left() == 0 {
                 return false;
             }
-            for (key, row) in first.remove() {
-                fuel = fuel.saturating_sub(1);
-                let verdict = self.passed.insert(key.stable_hash(), &key, time);
-                pass(time, key, row, verdict);
+            self.take_due();
+            fuel.burn(self.copies.len());
+            for Waiting { time, hash, origin, data } in self.copies.drain(..) {
+                self.dropped |= origin != Origin::New;
+                let key = (self.key)(&data);
+                match self.passed.insert(hash, &key, time) {
+                    Verdict::First => out.rows.push(Timed::on_time(time, data)),
+                    Verdict::Duplicate => {
+                        if origin != Origin::Restored {
+                            // It was kept when it came; now it is known to be a copy.
+                            self.counters.kept.set(self.counters.kept.get() - 1);
+                            self.counters.duplicate.add(1);
+                        }
+                        out.side.push(Timed::on_time(time, SetAside::Duplicate(data)));
+                    }
+                }
             }
         }
         // Only now: rows that waited were judged by what is forgotten here.
-        self.passed.expire(frontier, fuel)
+        let held = self.passed.len();
+        let done = self.passed.expire(now.frontier, fuel.left());
+        fuel.burn(held - self.passed.len());
+        self.count();
+        done
+    }
+}
+
+/// Entries are the keys that passed, and the rows that wait: how many of each, in the bucket of
+/// their time, so that all which have left are dropped by the frontier.
+impl<K, F, D> State for FirstByTime<K, F, D>
+where
+    K: Key,
+    D: ExchangeData + Data,
+    F: Fn(&D) -> K + 'static,
+{
+    fn shape(&self) -> Shape {
+        Shape::of("dedup first by time", &self.passed.horizon()).with::<K>().with::<D>()
     }
 
-    /// The rows that wait.
-    pub fn waiting(&self) -> impl Iterator<Item = (EventTime, &O, &K, &D)> {
-        self.waiting.iter().flat_map(|((time, order), rows)| {
-            rows.iter().map(move |(key, row)| (*time, order, key, row))
-        })
+    fn save(&mut self, fuel: &mut Fuel, out: &mut Saver) -> bool {
+        if self.saving.is_none() {
+            self.saving = Some((std::mem::take(&mut self.waiting).into_vec(), 0));
+        }
+        let (rows, looked_at) = self.saving.as_mut().expect("it has just been made");
+        let until = rows.len().min(looked_at.saturating_add(fuel.left()));
+        for Reverse(row) in &mut rows[*looked_at..until] {
+            if row.origin == Origin::New {
+                row.origin = Origin::Saved;
+                let (bucket, beyond) = bucket(row.time);
+                out.add(WAITING, bucket, row.hash, &(beyond, &row.data), 1);
+            }
+        }
+        fuel.burn(until - *looked_at);
+        *looked_at = until;
+        if until < rows.len() || !self.passed.save(PASSED, fuel, out) {
+            return false;
+        }
+        if let Some((rows, _)) = self.saving.take() {
+            // They were a heap before, and their order has not changed.
+            self.waiting = BinaryHeap::from(rows);
+        }
+        if std::mem::take(&mut self.dropped) {
+            out.drop_below(WAITING, self.frontier.minus(self.passed.horizon().lateness()).micros());
+        }
+        true
     }
 
-    /// What passed.
-    pub fn passed(&self) -> &DedupState<K> {
-        &self.passed
+    fn load(&mut self, entry: &Entry<'_>) -> Result<(), Corrupt> {
+        match entry.table {
+            PASSED => self.passed.load(entry)?,
+            _ => {
+                let (beyond, data): (i64, D) = entry.key()?;
+                let time = EventTime::from_micros(entry.bucket + beyond);
+                let hash = (self.key)(&data).stable_hash();
+                for _ in 0..entry.value::<i64>()? {
+                    let (origin, data) = (Origin::Restored, data.clone());
+                    self.waiting.push(Reverse(Waiting { time, hash, origin, data }));
+                }
+            }
+        }
+        self.count();
+        Ok(())
     }
+}
 
-    /// What passed, to restore it.
-    pub fn passed_mut(&mut self) -> &mut DedupState<K> {
-        &mut self.passed
-    }
+/// The bucket of a row, and how far it is beyond it: the last bucket of all could not be dropped.
+fn bucket(time: EventTime) -> (i64, i64) {
+    let bucket = time.micros().min(i64::MAX - 1);
+    (bucket, time.micros() - bucket)
 }
 
 #[cfg(test)]

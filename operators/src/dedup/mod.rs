@@ -40,10 +40,18 @@
 //! assert_eq!(counts.counts("once").late, 1);
 //! ```
 
+mod bloom;
 mod by_time;
+mod content;
+mod horizon;
+mod last;
 mod operator;
+mod slots;
 mod state;
 
-pub use by_time::FirstByTime;
+pub use bloom::Bloom;
+pub use content::{ContentHash, content_hash};
+pub use horizon::Horizon;
+pub use last::LastCopies;
 pub use operator::{Deduplicated, SetAside};
-pub use state::{DedupState, Horizon, Verdict};
+pub use state::{DedupState, Verdict};

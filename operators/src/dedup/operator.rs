@@ -5,14 +5,17 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use timely::ExchangeData;
+use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
 use timely::dataflow::operators::generic::Operator;
 
+use super::state::Memory;
 use super::{DedupState, Horizon, Verdict};
-use crate::events::{Data, Events, Tick};
+use crate::events::{Clock, Data, Events, Tick};
 use crate::key::{Key, route};
 use crate::keyed::Keyed;
 use crate::observe::Counters;
+use crate::state::{Corrupt, Entry, Saver, Shape, State};
 use crate::tick::{Emit, Fuel, Now, TickLogic, tick_operator};
 use crate::time::{EventTime, Timed};
 
@@ -42,6 +45,16 @@ impl<'scope, T: Tick, D: Data> Deref for Deduplicated<'scope, T, D> {
 }
 
 impl<'scope, T: Tick, D: Data> Deduplicated<'scope, T, D> {
+    pub(super) fn new(
+        (passed, passed_clock): (StreamVec<'scope, T, Timed<D>>, Clock<'scope, T>),
+        (aside, aside_clock): (StreamVec<'scope, T, Timed<SetAside<D>>>, Clock<'scope, T>),
+    ) -> Self {
+        Deduplicated {
+            passed: Events::from_parts(passed, passed_clock),
+            aside: Events::from_parts(aside, aside_clock),
+        }
+    }
+
     /// The first copy of every record.
     pub fn passed(&self) -> Events<'scope, T, D> {
         self.passed.clone()
@@ -83,37 +96,68 @@ impl<'scope, T: Tick, D: ExchangeData + Data, F> Keyed<'scope, T, D, F> {
     ///
     /// Rows are exchanged so that all copies of a key meet on one worker. Cost: a hash and at most
     /// three table lookups a row. State: an entry per key and kept time, until the frontier is the
-    /// horizon and the lateness past it.
+    /// horizon and the lateness past it. A cut writes the keys that are new since the one before.
     pub fn dedup<K>(self, name: &str, horizon: Horizon) -> Deduplicated<'scope, T, D>
     where
         K: Key,
         F: Fn(&D) -> K + Clone + 'static,
     {
+        self.first_seen(name, horizon, DedupState::new)
+    }
+
+    /// The same where a duplicate prolongs the horizon: *a copy passes iff no copy, whether it
+    /// passed or not, came before it that is less than `ttl` from it.* A key that is repeated for ever
+    /// passes once.
+    ///
+    /// Which of several copies of different event times pass depends on the order in which they
+    /// come, within a tick too. State: an entry per key and stretch of time as long as `ttl`.
+    pub fn dedup_refreshing<K>(self, name: &str, horizon: Horizon) -> Deduplicated<'scope, T, D>
+    where
+        K: Key,
+        F: Fn(&D) -> K + Clone + 'static,
+    {
+        self.first_seen(name, horizon, DedupState::refreshing)
+    }
+
+    fn first_seen<K, M>(
+        self,
+        name: &str,
+        horizon: Horizon,
+        state: impl FnOnce(Horizon) -> DedupState<K, M>,
+    ) -> Deduplicated<'scope, T, D>
+    where
+        K: Key,
+        F: Fn(&D) -> K + Clone + 'static,
+        M: Memory + 'static,
+    {
         let Keyed { events, key } = self;
         let (_, clock) = events.parts();
-        let horizon = horizon.late_by_at_least(clock.late());
+        let state = state(horizon.late_by_at_least(clock.late()));
         let counters = clock.observer().register(name, "dedup", events.scope().index());
-        let by_key = key.clone();
-        let pact = Exchange::new(move |row: &Timed<D>| route(by_key(&row.data).stable_hash()));
-        let logic = FirstSeen { key, state: DedupState::new(horizon), counters: counters.clone() };
+        let pact = by_key(key.clone());
+        let logic = FirstSeen { key, state, counters: counters.clone() };
         let (passed, aside) = tick_operator(name, &events, pact, logic, counters);
-        Deduplicated {
-            passed: Events::from_parts(passed, clock.clone()),
-            aside: Events::from_parts(aside, clock),
-        }
+        Deduplicated::new((passed, clock.clone()), (aside, clock))
     }
 }
 
-crate::keeps_nothing!(FirstSeen<K, F>; K: Key, F);
+/// All rows of a key to one worker.
+pub(super) fn by_key<D: ExchangeData, K: Key>(
+    key: impl Fn(&D) -> K + 'static,
+) -> Exchange<Timed<D>, impl FnMut(&Timed<D>) -> u64> {
+    Exchange::new(move |row: &Timed<D>| route(key(&row.data).stable_hash()))
+}
 
 /// Judges rows as they come.
-struct FirstSeen<K, F> {
+struct FirstSeen<K, F, M> {
     key: F,
-    state: DedupState<K>,
+    state: DedupState<K, M>,
     counters: Arc<Counters>,
 }
 
-impl<K: Key, D: Data, F: Fn(&D) -> K + 'static> TickLogic<D> for FirstSeen<K, F> {
+impl<K: Key, D: Data, F: Fn(&D) -> K + 'static, M: Memory + 'static> TickLogic<D>
+    for FirstSeen<K, F, M>
+{
     type Out = D;
     type Side = SetAside<D>;
 
@@ -125,13 +169,14 @@ impl<K: Key, D: Data, F: Fn(&D) -> K + 'static> TickLogic<D> for FirstSeen<K, F>
     ) {
         let (mut late, mut duplicates, mut passed) = (0, 0, 0);
         for row in rows.drain(..) {
-            let seen = row.seen_frontier().max(before);
-            if self.state.horizon().is_late(row.time, seen) {
-                late += 1;
-                let behind = row.time.behind(seen);
-                out.side.push(Timed { behind, time: row.time, data: SetAside::Late(row.data) });
-                continue;
-            }
+            let row = match in_time(row, before, self.state.horizon()) {
+                Ok(row) => row,
+                Err(row) => {
+                    late += 1;
+                    out.side.push(row.map(SetAside::Late));
+                    continue;
+                }
+            };
             let key = (self.key)(&row.data);
             match self.state.insert(key.stable_hash(), &key, row.time) {
                 Verdict::First => {
@@ -155,6 +200,38 @@ impl<K: Key, D: Data, F: Fn(&D) -> K + 'static> TickLogic<D> for FirstSeen<K, F>
         let done = self.state.expire(now.frontier, fuel.left());
         fuel.burn(before - self.state.len());
         self.counters.held.set(self.state.len() as u64);
+        self.counters.bytes.set(self.state.bytes() as u64);
         done
+    }
+}
+
+/// Entries are the keys that passed.
+impl<K: Key, F, M: Memory> State for FirstSeen<K, F, M> {
+    fn shape(&self) -> Shape {
+        Shape::of(M::KIND, &self.state.horizon()).with::<K>()
+    }
+
+    fn save(&mut self, fuel: &mut Fuel, out: &mut Saver) -> bool {
+        self.state.save(0, fuel, out)
+    }
+
+    fn load(&mut self, entry: &Entry<'_>) -> Result<(), Corrupt> {
+        self.state.load(entry)?;
+        self.counters.held.set(self.state.len() as u64);
+        Ok(())
+    }
+}
+
+/// The row if it is not too late to be judged, or else as it goes to the late stream.
+#[inline]
+pub(super) fn in_time<D>(
+    row: Timed<D>,
+    before: EventTime,
+    horizon: Horizon,
+) -> Result<Timed<D>, Timed<D>> {
+    let seen = row.seen_frontier().max(before);
+    match horizon.is_late(row.time, seen) {
+        true => Err(Timed { behind: row.time.behind(seen), ..row }),
+        false => Ok(row),
     }
 }

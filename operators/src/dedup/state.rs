@@ -10,21 +10,16 @@
 //!       duplicates     pass   duplicates    pass
 //! ```
 //!
-//! Time is cut into slots as long as `ttl`, which hold at most one kept time per key, and all in
-//! reach of t lie in its slot or beside it. A bucket is a table of one slot (of several where the
-//! lateness is much longer than `ttl`), and is dropped whole once the frontier has left it behind.
+//! Where a duplicate prolongs the horizon, it counts like a copy that passed for those to come: a
+//! copy passes iff no copy at all was less than `ttl` from it.
 
-use std::collections::BTreeMap;
-use std::mem::{needs_drop, size_of};
-
-use hashbrown::HashTable;
-use hashbrown::hash_table::IntoIter;
-
+use super::Horizon;
+use super::slots::{Mark, Slots, Stamped};
 use crate::key::Key;
-use crate::time::{EventTime, Span};
-
-/// Live buckets per reach of time, at most: more would be many small tables.
-const BUCKETS: i64 = 64;
+use crate::state::{Corrupt, Entry, Saver};
+use crate::tick::Fuel;
+use crate::time::EventTime;
+use serde::{Deserialize, Serialize};
 
 /// What becomes of a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,63 +30,98 @@ pub enum Verdict {
     Duplicate,
 }
 
-/// How far deduplication reaches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Horizon {
-    ttl: i64,
-    lateness: i64,
+/// What is remembered of a key in a slot, for a verdict.
+pub trait Memory: Mark {
+    /// What the operator's saved state is called.
+    const KIND: &'static str;
+
+    /// A copy passed here.
+    fn passed(offset: u64) -> Self;
+    /// The first and the last instant at which a copy counts.
+    fn ends(&self) -> (u64, u64);
+    /// Takes in a duplicate in this slot, if duplicates count.
+    fn duplicate(&mut self, offset: u64);
+    /// Whether duplicates count.
+    const REFRESHES: bool;
 }
 
-impl Horizon {
-    /// Copies less than `ttl` apart are one record; with a `ttl` of zero nothing is a copy.
-    pub fn within(ttl: impl Into<Span>) -> Self {
-        Horizon { ttl: ttl.into().micros(), lateness: 0 }
-    }
+/// The time of the copy that passed.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Once(Stamped);
 
-    /// Rows up to this far behind the frontier still take part.
-    #[must_use]
-    pub fn late_by(self, lateness: impl Into<Span>) -> Self {
-        Horizon { lateness: lateness.into().micros(), ..self }
-    }
-
-    /// Rows at least this far behind the frontier still take part.
-    pub(crate) fn late_by_at_least(self, lateness: Span) -> Self {
-        Horizon { lateness: self.lateness.max(lateness.micros()), ..self }
-    }
-
-    /// Whether a row is too late to be judged, and has to leave as late: it is behind the frontier
-    /// by more than the lateness. The frontier is the later one of that of the row's partition when
-    /// it was read and that of the operator at the end of the tick before.
+impl Mark for Once {
     #[inline]
-    pub fn is_late(&self, time: EventTime, frontier: EventTime) -> bool {
-        i128::from(time.micros()) < i128::from(frontier.micros()) - i128::from(self.lateness)
+    fn offset(&self) -> u64 {
+        self.0.offset()
     }
 
-    /// The distance from which on two records are not copies.
-    pub fn ttl(&self) -> Span {
-        Span::from_micros(self.ttl)
+    fn is_dirty(&self) -> bool {
+        self.0.is_dirty()
     }
 
-    /// How far behind the frontier rows still take part.
-    pub fn lateness(&self) -> Span {
-        Span::from_micros(self.lateness)
-    }
-
-    #[inline]
-    fn slot(&self, time: EventTime) -> i64 {
-        time.micros().div_euclid(self.ttl)
-    }
-
-    fn slots_per_bucket(&self) -> i64 {
-        if self.ttl == 0 { 1 } else { (self.lateness / BUCKETS / self.ttl).max(1) }
+    fn clean(&mut self) {
+        self.0.clean();
     }
 }
 
-/// A key that passed, and when.
-#[derive(Clone, Debug)]
-struct Kept<K> {
-    key: K,
-    time: EventTime,
+impl Memory for Once {
+    const KIND: &'static str = "dedup";
+    const REFRESHES: bool = false;
+
+    #[inline]
+    fn passed(offset: u64) -> Self {
+        Once(Stamped::dirty(offset))
+    }
+
+    #[inline]
+    fn ends(&self) -> (u64, u64) {
+        (self.0.offset(), self.0.offset())
+    }
+
+    fn duplicate(&mut self, _: u64) {}
+}
+
+/// The times of the first and the last copy in a slot, whether they passed or not.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Refreshed {
+    first: Stamped,
+    last: u64,
+}
+
+impl Mark for Refreshed {
+    #[inline]
+    fn offset(&self) -> u64 {
+        self.last
+    }
+
+    fn is_dirty(&self) -> bool {
+        self.first.is_dirty()
+    }
+
+    fn clean(&mut self) {
+        self.first.clean();
+    }
+}
+
+impl Memory for Refreshed {
+    const KIND: &'static str = "dedup refreshing";
+    const REFRESHES: bool = true;
+
+    fn passed(offset: u64) -> Self {
+        Refreshed { first: Stamped::dirty(offset), last: offset }
+    }
+
+    #[inline]
+    fn ends(&self) -> (u64, u64) {
+        (self.first.offset(), self.last)
+    }
+
+    fn duplicate(&mut self, offset: u64) {
+        if offset < self.first.offset() || offset > self.last {
+            self.first = Stamped::dirty(self.first.offset().min(offset));
+            self.last = self.last.max(offset);
+        }
+    }
 }
 
 /// Which keys passed at what times, within a [`Horizon`].
@@ -119,31 +149,28 @@ struct Kept<K> {
 /// assert_eq!(seen.len(), 0);
 /// ```
 #[derive(Debug)]
-pub struct DedupState<K> {
-    horizon: Horizon,
-    slots_per_bucket: i64,
-    buckets: BTreeMap<i64, HashTable<Kept<K>>>,
-    /// How many kept copies the buckets hold.
-    len: usize,
-    /// A bucket that is behind the frontier and whose keys are being dropped.
-    dying: Option<IntoIter<Kept<K>>>,
+pub struct DedupState<K, M = Once> {
+    slots: Slots<K, M>,
 }
 
 impl<K: Key> DedupState<K> {
     /// Nothing passed yet.
     pub fn new(horizon: Horizon) -> Self {
-        DedupState {
-            horizon,
-            slots_per_bucket: horizon.slots_per_bucket(),
-            buckets: BTreeMap::new(),
-            len: 0,
-            dying: None,
-        }
+        DedupState { slots: Slots::new(horizon) }
     }
+}
 
+impl<K: Key> DedupState<K, Refreshed> {
+    /// The same where a duplicate prolongs the horizon.
+    pub fn refreshing(horizon: Horizon) -> Self {
+        DedupState { slots: Slots::new(horizon) }
+    }
+}
+
+impl<K: Key, M: Memory> DedupState<K, M> {
     /// How far it reaches.
     pub fn horizon(&self) -> Horizon {
-        self.horizon
+        self.slots.horizon()
     }
 
     /// Judges a copy, and keeps it if it is the first. `hash` is the key's
@@ -153,130 +180,72 @@ impl<K: Key> DedupState<K> {
     /// [`expire`](Self::expire) was last given.
     pub fn insert(&mut self, hash: u64, key: &K, time: EventTime) -> Verdict {
         debug_assert_eq!(hash, key.stable_hash(), "the hash must be that of the key");
-        if self.horizon.ttl == 0 {
+        if self.horizon().ttl().is_zero() {
             return Verdict::First;
         }
-        let slot = self.horizon.slot(time);
+        let slot = self.slots.slot(time);
         let near = [Some(slot), slot.checked_sub(1), slot.checked_add(1)];
-        if near.into_iter().flatten().any(|slot| self.holds(slot, hash, key, time)) {
+        let duplicate = near.into_iter().flatten().any(|near| self.reaches(near, hash, key, time));
+        if duplicate && !M::REFRESHES {
             return Verdict::Duplicate;
         }
-        self.keep(slot, hash, Kept { key: key.clone(), time });
-        Verdict::First
-    }
-
-    /// Takes back a kept copy from a checkpoint.
-    pub fn restore(&mut self, key: K, time: EventTime) {
-        if self.horizon.ttl > 0 {
-            let hash = key.stable_hash();
-            self.keep(self.horizon.slot(time), hash, Kept { key, time });
+        let offset = self.slots.offset(time);
+        if M::REFRESHES
+            && let Some(mark) = self.slots.get_mut(slot, hash, key)
+        {
+            mark.duplicate(offset);
+        } else {
+            self.slots.insert(slot, hash, key.clone(), M::passed(offset));
         }
-    }
-
-    /// All kept copies, in no order, by the bucket that they are dropped with.
-    pub fn kept(&self) -> impl Iterator<Item = (i64, &K, EventTime)> {
-        self.buckets.iter().flat_map(|(&bucket, table)| {
-            table.iter().map(move |kept| (bucket, &kept.key, kept.time))
-        })
+        if duplicate { Verdict::Duplicate } else { Verdict::First }
     }
 
     /// Forgets whole buckets that no row can ask for any more: those with
     /// `frontier ≥ kept time + ttl + lateness` for all times in them. Keys that own memory are
     /// dropped one by one, at most `fuel` of them. Returns whether nothing is left to do.
     pub fn expire(&mut self, frontier: EventTime, fuel: usize) -> bool {
-        let mut fuel = fuel;
-        loop {
-            if let Some(dying) = &mut self.dying {
-                fuel -= dying.by_ref().take(fuel).count();
-                if dying.len() > 0 {
-                    return false;
-                }
-                self.dying = None;
-            }
-            let Some(oldest) = self.buckets.first_entry() else { return true };
-            if !is_behind(*oldest.key(), self.slots_per_bucket, self.horizon, frontier) {
-                return true;
-            }
-            if fuel == 0 {
-                return false;
-            }
-            let table = oldest.remove();
-            self.len -= table.len();
-            fuel -= 1;
-            if needs_drop::<K>() {
-                self.dying = Some(table.into_iter());
-            }
-        }
+        self.slots.expire(frontier, fuel, |_, _, _| ())
     }
 
-    /// The first bucket that is still needed at a frontier: all before it may be dropped from a
-    /// checkpoint.
-    pub fn first_bucket(&self) -> Option<i64> {
-        self.buckets.keys().next().copied()
+    /// Writes what is new since the last cut as entries of a table, one for each key and slot of
+    /// time. Returns whether it is done; if not, it is to be called again before anything else.
+    pub fn save(&mut self, table: u8, fuel: &mut Fuel, out: &mut Saver) -> bool {
+        self.slots.save(table, fuel, out)
+    }
+
+    /// Takes an entry back. Only for a fresh state of the same horizon.
+    pub fn load(&mut self, entry: &Entry<'_>) -> Result<(), Corrupt> {
+        self.slots.load(entry)
     }
 
     /// How many kept copies it holds: one per key, unless a key passed more than once.
     pub fn len(&self) -> usize {
-        self.len
+        self.slots.len()
     }
 
     /// Whether it holds nothing.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// The memory of the tables in bytes; what keys own elsewhere is not counted.
     pub fn bytes(&self) -> usize {
-        let tables: usize = self.buckets.values().map(HashTable::allocation_size).sum();
-        tables + self.buckets.len() * size_of::<(i64, HashTable<Kept<K>>)>()
+        self.slots.bytes()
     }
 
-    fn holds(&self, slot: i64, hash: u64, key: &K, time: EventTime) -> bool {
-        let (bucket, place) = place(slot, self.slots_per_bucket);
-        self.buckets.get(&bucket).is_some_and(|table| {
-            let in_reach = |kept: &Kept<K>| {
-                kept.time.micros().abs_diff(time.micros()) < self.horizon.ttl as u64
-                    && kept.key == *key
-            };
-            table.find(table_hash(hash, place), in_reach).is_some()
+    #[inline]
+    fn reaches(&self, slot: i64, hash: u64, key: &K, time: EventTime) -> bool {
+        let ttl = self.horizon().ttl().micros() as u64;
+        self.slots.get(slot, hash, key).is_some_and(|mark| {
+            let (first, last) = mark.ends();
+            let (first, last) = (self.slots.time(slot, first), self.slots.time(slot, last));
+            let (first, last, time) = (first.micros(), last.micros(), time.micros());
+            match time < first {
+                true => first.abs_diff(time) < ttl,
+                false => time <= last || time.abs_diff(last) < ttl,
+            }
         })
     }
-
-    fn keep(&mut self, slot: i64, hash: u64, kept: Kept<K>) {
-        let (horizon, slots_per_bucket) = (self.horizon, self.slots_per_bucket);
-        let (bucket, slot_in_bucket) = place(slot, slots_per_bucket);
-        let rehash = |kept: &Kept<K>| {
-            let (_, slot_in_bucket) = place(horizon.slot(kept.time), slots_per_bucket);
-            table_hash(kept.key.stable_hash(), slot_in_bucket)
-        };
-        let table = self.buckets.entry(bucket).or_default();
-        table.insert_unique(table_hash(hash, slot_in_bucket), kept, rehash);
-        self.len += 1;
-    }
-}
-
-/// The bucket of a slot, and its number in there.
-#[inline]
-fn place(slot: i64, slots_per_bucket: i64) -> (i64, u64) {
-    match slots_per_bucket {
-        1 => (slot, 0),
-        n => (slot.div_euclid(n), slot.rem_euclid(n) as u64),
-    }
-}
-
-/// Copies of one key in several slots of a bucket must not all queue at one place of its table.
-#[inline]
-fn table_hash(hash: u64, slot_in_bucket: u64) -> u64 {
-    hash.wrapping_add(slot_in_bucket.wrapping_mul(0x9e37_79b9_7f4a_7c15))
-}
-
-/// Whether no row that is not late can be a copy of anything in the bucket.
-fn is_behind(bucket: i64, slots: i64, horizon: Horizon, frontier: EventTime) -> bool {
-    let end = (i128::from(bucket) + 1) * i128::from(slots) * i128::from(horizon.ttl);
-    let last = (end - 1).min(i128::from(i64::MAX));
-    frontier == EventTime::MAX
-        || i128::from(frontier.micros())
-            >= last + i128::from(horizon.ttl) + i128::from(horizon.lateness)
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@
 
 mod frame;
 mod keeper;
+mod outline;
 mod saver;
 mod shape;
 mod snapshot;

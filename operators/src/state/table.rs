@@ -122,6 +122,12 @@ impl<K: Key, V> Table<K, V> {
         Some(&mut slot.value)
     }
 
+    /// The value of a key, for changes of what is not saved of it: to a cut it is as it was.
+    #[inline]
+    pub fn get_unsaved(&mut self, hash: u64, key: &K) -> Option<&mut V> {
+        self.slots.find_mut(hash, |slot| slot.key == *key).map(|slot| &mut slot.value)
+    }
+
     /// Takes a key out.
     pub fn remove(&mut self, hash: u64, key: &K) -> Option<V> {
         let entry = self.slots.find_entry(hash, |slot| slot.key == *key).ok()?;
@@ -144,6 +150,41 @@ impl<K: Key, V> Table<K, V> {
     /// All entries, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.slots.iter().map(|slot| (&slot.key, &slot.value))
+    }
+
+    /// Goes over all entries in slices, in no order: calls `f` with those in the next so many places
+    /// from `cursor` on, and moves it. `f` says whether it has changed the value. Returns at how many
+    /// places it has looked and whether it is done. Nothing may be put in or taken out in between.
+    pub fn visit_mut(
+        &mut self,
+        cursor: &mut usize,
+        most: usize,
+        epoch: Epoch,
+        mut f: impl FnMut(&K, &mut V) -> bool,
+    ) -> (usize, bool) {
+        let (from, end) = (*cursor, self.slots.num_buckets());
+        let until = end.min(from.saturating_add(most));
+        for at in from..until {
+            if let Some(Slot { key, stamp, value }) = self.slots.get_bucket_mut(at)
+                && f(key, value)
+            {
+                stamp.touch(epoch);
+                self.touched = true;
+            }
+        }
+        *cursor = until;
+        (until.saturating_sub(from), until == end)
+    }
+
+    /// Looks at the entries of a part of the table: so many places at most, from one of them on.
+    /// Returns where to go on, if that was not all. Nothing may be added or taken out in between.
+    pub fn visit(&self, from: usize, most: usize, mut f: impl FnMut(&K, &V)) -> Option<usize> {
+        let end = self.slots.num_buckets();
+        let until = end.min(from.saturating_add(most));
+        for slot in (from..until).filter_map(|at| self.slots.get_bucket(at)) {
+            f(&slot.key, &slot.value);
+        }
+        (until < end).then_some(until)
     }
 
     /// Takes out up to so many entries of a table that is dropped as a whole, in no order: where it
@@ -207,13 +248,27 @@ impl<K: Key, V> Table<K, V> {
         out: &mut Saver,
         of: impl Fn(&'a V) -> W,
     ) -> bool {
+        self.save_under((table, bucket), &(), epoch, fuel, out, of)
+    }
+
+    /// The same where each key is written with something before it, which tells tables that share a
+    /// bucket apart.
+    pub fn save_under<'a, P: Serialize, W: Serialize>(
+        &'a mut self,
+        (table, bucket): (u8, i64),
+        under: &P,
+        epoch: Epoch,
+        fuel: &mut Fuel,
+        out: &mut Saver,
+        of: impl Fn(&'a V) -> W,
+    ) -> bool {
         if !self.touched {
             return true;
         }
         for (hash, key) in self.gone.drain(..) {
             // A key that has come back since is written below.
             fuel.burn(1);
-            out.remove(table, bucket, hash, &key);
+            out.remove(table, bucket, hash, &(under, &key));
         }
         let end = self.slots.num_buckets();
         let from = self.cursor;
@@ -231,7 +286,8 @@ impl<K: Key, V> Table<K, V> {
             if let Some(slot) = slots.get_bucket(at)
                 && slot.stamp.is_dirty(epoch)
             {
-                out.put(table, bucket, slot.key.stable_hash(), &slot.key, &of(&slot.value));
+                let key = (under, &slot.key);
+                out.put(table, bucket, slot.key.stable_hash(), &key, &of(&slot.value));
             }
         }
         fuel.burn(until - from);
@@ -242,6 +298,36 @@ impl<K: Key, V> Table<K, V> {
         self.cursor = 0;
         self.touched = false;
         true
+    }
+
+    /// Calls a function with the hash, the key and the value of each entry that was touched in this
+    /// epoch, for states that write the parts of a value as entries of their own, and note themselves
+    /// which keys they have removed. Returns whether it is done; if not, it is to be called again
+    /// before anything else.
+    pub fn each_touched(
+        &mut self,
+        epoch: Epoch,
+        fuel: &mut Fuel,
+        mut f: impl FnMut(u64, &K, &mut V),
+    ) -> bool {
+        self.gone.clear();
+        if !self.touched {
+            return true;
+        }
+        let end = self.slots.num_buckets();
+        let from = self.cursor;
+        let until = end.min(from.saturating_add(fuel.left()));
+        for at in from..until {
+            if let Some(slot) = self.slots.get_bucket_mut(at)
+                && slot.stamp.is_dirty(epoch)
+            {
+                f(slot.key.stable_hash(), &slot.key, &mut slot.value);
+            }
+        }
+        fuel.burn(until - from);
+        self.cursor = if until < end { until } else { 0 };
+        self.touched = until < end;
+        !self.touched
     }
 }
 

@@ -23,6 +23,14 @@ pub struct Row {
     pub value: i32,
 }
 
+/// So many cases, or as many times that as the environment variable `CASES_TIMES` says: few where
+/// a test has to be quick, many where it has a night.
+#[allow(clippy::disallowed_methods, reason = "tests may be told how long to run")]
+pub fn cases(cases: u32) -> ProptestConfig {
+    let times = std::env::var("CASES_TIMES").ok().and_then(|times| times.parse().ok());
+    ProptestConfig::with_cases(cases * times.unwrap_or(1))
+}
+
 /// Feeds of one source.
 pub fn feeds() -> impl Strategy<Value = Feed<Row>> {
     feeds_of(1)

@@ -6,6 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::key::StableHash;
+use crate::state::{Shape, Snapshot};
+use crate::time::Span;
 
 const BOUND: i64 = 40;
 
@@ -39,7 +41,6 @@ fn run(horizon: Horizon, rows: &[(u8, i64)], cuts: &BTreeSet<usize>, fuel: usize
         };
         fates.push(fate);
         frontier = frontier_after(frontier, time);
-        assert_eq!(state.len(), state.kept().count());
     }
     assert!(state.expire(EventTime::MAX, usize::MAX) && state.is_empty());
     fates
@@ -185,20 +186,115 @@ fn keys_that_own_memory_are_dropped_by_fuel() {
     assert!(state.is_empty() && (6..=8).contains(&slices), "{slices} slices");
 }
 
+/// Saves what has changed and loads all that was saved so far into a fresh state.
+fn over_a_cut<M: Memory>(
+    state: &mut DedupState<u8, M>,
+    fresh: DedupState<u8, M>,
+    snapshot: &mut Snapshot,
+    fuel: usize,
+) -> DedupState<u8, M> {
+    let mut out = Saver::new("dedup", Shape::nothing(), 0, 1);
+    while !state.save(0, &mut Fuel::new(fuel), &mut out) {}
+    snapshot.apply(&out.take(true)).unwrap();
+    let mut fresh = fresh;
+    if let Some(saved) = snapshot.operator("dedup") {
+        saved.each(|entry| fresh.load(entry)).unwrap();
+    }
+    assert_eq!(fresh.len(), state.len(), "what was forgotten is gone from the snapshot too");
+    fresh
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    /// A copy that was saved and restored judges as the one that went on, cut after cut.
+    #[test]
+    fn a_restored_state_judges_alike(
+        (ttl, lateness, rows) in case(),
+        cuts in prop::collection::btree_set(0..60_usize, 0..8),
+        fuel in prop::sample::select(vec![1, 3, usize::MAX]),
+    ) {
+        let horizon = horizon(ttl, lateness);
+        let mut whole = DedupState::new(horizon);
+        let (mut cut, mut snapshot) = (DedupState::new(horizon), Snapshot::default());
+        let (mut refreshed, mut refreshed_cut) =
+            (DedupState::refreshing(horizon), DedupState::refreshing(horizon));
+        let mut refreshed_snapshot = Snapshot::default();
+        let mut frontier = i64::MIN;
+        for (i, &(key, time)) in rows.iter().enumerate() {
+            if cuts.contains(&i) {
+                let at = EventTime::from_micros(frontier);
+                whole.expire(at, usize::MAX);
+                cut.expire(at, usize::MAX);
+                refreshed.expire(at, usize::MAX);
+                refreshed_cut.expire(at, usize::MAX);
+                cut = over_a_cut(&mut cut, DedupState::new(horizon), &mut snapshot, fuel);
+                refreshed_cut = over_a_cut(
+                    &mut refreshed_cut,
+                    DedupState::refreshing(horizon),
+                    &mut refreshed_snapshot,
+                    fuel,
+                );
+            }
+            let at = EventTime::from_micros(time);
+            if !horizon.is_late(at, EventTime::from_micros(frontier)) {
+                let hash = key.stable_hash();
+                prop_assert_eq!(cut.insert(hash, &key, at), whole.insert(hash, &key, at));
+                let (one, other) =
+                    (refreshed_cut.insert(hash, &key, at), refreshed.insert(hash, &key, at));
+                prop_assert_eq!(one, other);
+            }
+            frontier = frontier_after(frontier, time);
+        }
+    }
+
+    /// Where duplicates count: a copy passes iff no copy at all that was not late is in reach.
+    #[test]
+    fn a_duplicate_prolongs_the_horizon(
+        (ttl, lateness, rows) in case(),
+        cuts in prop::collection::btree_set(0..60_usize, 0..60),
+    ) {
+        let horizon = horizon(ttl, lateness);
+        let mut state = DedupState::refreshing(horizon);
+        let mut copies: Vec<(u8, i128)> = Vec::new();
+        let mut frontier = i64::MIN;
+        for (i, &(key, time)) in rows.iter().enumerate() {
+            if cuts.contains(&i) {
+                state.expire(EventTime::from_micros(frontier), usize::MAX);
+            }
+            let at = i128::from(time);
+            if !horizon.is_late(EventTime::from_micros(time), EventTime::from_micros(frontier)) {
+                let known = copies.iter().any(|&(k, t)| k == key && (at - t).abs() < i128::from(ttl));
+                copies.push((key, at));
+                let verdict = state.insert(key.stable_hash(), &key, EventTime::from_micros(time));
+                prop_assert_eq!(verdict == Verdict::Duplicate, known);
+            }
+            frontier = frontier_after(frontier, time);
+        }
+    }
+}
+
 #[test]
-fn a_restored_state_judges_alike() {
-    let mut state = DedupState::new(horizon(10, 100_000));
-    for i in 0..1_000 {
-        offer(&mut state, i % 7, i64::from(i as i32) * 3);
-    }
-    let mut restored = DedupState::new(state.horizon());
-    for (_, &key, time) in state.kept() {
-        restored.restore(key, time);
-    }
-    assert_eq!((restored.len(), restored.first_bucket()), (state.len(), state.first_bucket()));
-    for i in 0..3_100 {
-        assert_eq!(offer(&mut restored, i % 5, i as i64), offer(&mut state, i % 5, i as i64));
-    }
+fn a_cut_writes_what_is_new() {
+    let mut state = DedupState::new(horizon(100, 0));
+    let written = |state: &mut DedupState<u64>| {
+        let mut out = Saver::new("dedup", Shape::nothing(), 0, 1);
+        while !state.save(0, &mut Fuel::new(64), &mut out) {}
+        out.written().0
+    };
+    (0..1_000).for_each(|key| _ = offer(&mut state, key, 10));
+    assert_eq!(written(&mut state), 1_000);
+    assert_eq!(written(&mut state), 0);
+    (995..1_003).for_each(|key| _ = offer(&mut state, key, 11));
+    assert_eq!(written(&mut state), 3);
+    // What is forgotten is one entry, however much it was; what was never saved is none.
+    offer(&mut state, 1, 500);
+    assert!(state.expire(EventTime::from_micros(450), usize::MAX));
+    assert_eq!(written(&mut state), 2);
+    offer(&mut state, 2, 600);
+    assert!(state.expire(EventTime::MAX, usize::MAX));
+    assert_eq!(written(&mut state), 1);
+    assert_eq!(written(&mut state), 0);
 }
 
 /// Many kept copies of one key must not make each look-up a walk along all of them.

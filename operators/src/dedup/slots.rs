@@ -1,0 +1,339 @@
+//! What is remembered of keys, by slots of event time.
+//!
+//! Time is cut into slots as long as `ttl`. Two copies of a key in one slot are less than `ttl`
+//! apart, so that a slot needs no more than one entry per key, and all in reach of an instant lies in
+//! its slot or in one of those beside it.
+//!
+//! ```text
+//!            ┌── bucket ──┐
+//!   │ slot   │ slot  │ slot │ slot │ ──▶ event time      one entry per key and slot
+//! ```
+//!
+//! A bucket is a table of one slot (of several where the lateness is much longer than `ttl`), and is
+//! dropped whole once the frontier has left it behind: `frontier ≥ last instant + ttl + lateness`.
+//! An entry tells the time by its distance from the bucket's start, which leaves a bit to note that it
+//! has changed since the last cut: bookkeeping takes no memory.
+
+use std::collections::BTreeMap;
+use std::mem::{needs_drop, size_of};
+
+use hashbrown::HashTable;
+use hashbrown::hash_table::IntoIter;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Horizon;
+use crate::key::Key;
+use crate::state::{Corrupt, Entry, Saver};
+use crate::tick::Fuel;
+use crate::time::EventTime;
+
+/// What is remembered of the copies of a key in a slot.
+pub trait Mark: Serialize + DeserializeOwned {
+    /// Whether each one is handed out when it is forgotten.
+    const HANDED_OUT: bool = false;
+
+    /// How long after the bucket's start one of the copies was, in microseconds.
+    fn offset(&self) -> u64;
+    /// Whether it has changed since the last cut.
+    fn is_dirty(&self) -> bool;
+    /// It has not changed since the last cut from here on.
+    fn clean(&mut self);
+}
+
+/// An offset, and whether what it belongs to has changed since the last cut.
+///
+/// Offsets take 63 bits: a bucket is not longer than the greater of `ttl` and lateness / 64.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+pub struct Stamped(u64);
+
+impl Stamped {
+    #[inline]
+    pub fn dirty(offset: u64) -> Self {
+        Stamped(offset << 1 | 1)
+    }
+
+    #[inline]
+    pub fn offset(self) -> u64 {
+        self.0 >> 1
+    }
+
+    #[inline]
+    pub fn is_dirty(self) -> bool {
+        self.0 & 1 != 0
+    }
+
+    pub fn clean(&mut self) {
+        self.0 &= !1;
+    }
+}
+
+/// A key and what is remembered of it.
+#[derive(Clone, Debug)]
+struct Kept<K, M> {
+    key: K,
+    mark: M,
+}
+
+#[derive(Debug)]
+struct Bucket<K, M> {
+    table: HashTable<Kept<K, M>>,
+    /// Some entry has changed since the last cut.
+    touched: bool,
+    /// Some entry is part of a cut.
+    saved: bool,
+}
+
+impl<K, M> Default for Bucket<K, M> {
+    fn default() -> Self {
+        Bucket { table: HashTable::new(), touched: false, saved: false }
+    }
+}
+
+/// Where a slot is.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    bucket: i64,
+    /// Its number in the bucket.
+    number: u64,
+}
+
+/// What is remembered of keys within a [`Horizon`].
+#[derive(Debug)]
+pub struct Slots<K, M> {
+    horizon: Horizon,
+    ttl: i64,
+    slots_per_bucket: i64,
+    buckets: BTreeMap<i64, Bucket<K, M>>,
+    /// How many entries the buckets hold.
+    len: usize,
+    /// A bucket that is behind the frontier and whose entries are being dropped, with its start.
+    dying: Option<(i64, IntoIter<Kept<K, M>>)>,
+    /// Up to where it has been forgotten.
+    frontier: EventTime,
+    /// Entries have been forgotten that are part of a cut.
+    dropped: bool,
+    /// Where a save that ran out of fuel goes on.
+    cursor: usize,
+}
+
+impl<K: Key, M: Mark> Slots<K, M> {
+    pub fn new(horizon: Horizon) -> Self {
+        Slots {
+            horizon,
+            // With a ttl of zero nothing is asked and nothing is kept.
+            ttl: horizon.ttl().micros().max(1),
+            slots_per_bucket: horizon.slots_per_bucket(),
+            buckets: BTreeMap::new(),
+            len: 0,
+            dying: None,
+            frontier: EventTime::MIN,
+            dropped: false,
+            cursor: 0,
+        }
+    }
+
+    pub fn horizon(&self) -> Horizon {
+        self.horizon
+    }
+
+    /// The slot of an instant.
+    #[inline]
+    pub fn slot(&self, time: EventTime) -> i64 {
+        time.micros().div_euclid(self.ttl)
+    }
+
+    /// How long an instant is after the start of its slot's bucket.
+    #[inline]
+    pub fn offset(&self, time: EventTime) -> u64 {
+        let bucket = self.place(self.slot(time)).bucket;
+        time.micros().wrapping_sub(self.start(bucket)) as u64
+    }
+
+    /// The instant that is this long after the start of a slot's bucket.
+    #[inline]
+    pub fn time(&self, slot: i64, offset: u64) -> EventTime {
+        time_at(self.start(self.place(slot).bucket), offset)
+    }
+
+    /// What is remembered of a key in a slot.
+    #[inline]
+    pub fn get(&self, slot: i64, hash: u64, key: &K) -> Option<&M> {
+        let place = self.place(slot);
+        let table = &self.buckets.get(&place.bucket)?.table;
+        let found = table.find(table_hash(hash, place.number), |kept| {
+            kept.key == *key && self.is_number(kept.mark.offset(), place.number)
+        });
+        found.map(|kept| &kept.mark)
+    }
+
+    /// The same, to be changed.
+    #[inline]
+    pub fn get_mut(&mut self, slot: i64, hash: u64, key: &K) -> Option<&mut M> {
+        let place = self.place(slot);
+        let (ttl, many) = (self.ttl, self.slots_per_bucket > 1);
+        let bucket = self.buckets.get_mut(&place.bucket)?;
+        let found = bucket.table.find_mut(table_hash(hash, place.number), |kept| {
+            kept.key == *key && (!many || kept.mark.offset() / ttl as u64 == place.number)
+        });
+        bucket.touched |= found.is_some();
+        found.map(|kept| &mut kept.mark)
+    }
+
+    /// Remembers a key in a slot in which it is not known.
+    pub fn insert(&mut self, slot: i64, hash: u64, key: K, mark: M) {
+        debug_assert!(self.get(slot, hash, &key).is_none(), "one entry per key and slot");
+        let place = self.place(slot);
+        let (ttl, many) = (self.ttl as u64, self.slots_per_bucket > 1);
+        let bucket = self.buckets.entry(place.bucket).or_default();
+        bucket.touched |= mark.is_dirty();
+        bucket.saved |= !mark.is_dirty();
+        let rehash = |kept: &Kept<K, M>| {
+            let number = if many { kept.mark.offset() / ttl } else { 0 };
+            table_hash(kept.key.stable_hash(), number)
+        };
+        let hash = table_hash(hash, place.number);
+        bucket.table.insert_unique(hash, Kept { key, mark }, rehash);
+        self.len += 1;
+    }
+
+    /// Forgets whole buckets that no row can ask for any more, at most about `fuel` entries, and hands
+    /// them out if their kind asks for it. Returns whether nothing is left to do at this frontier.
+    pub fn expire(
+        &mut self,
+        frontier: EventTime,
+        fuel: usize,
+        mut forget: impl FnMut(EventTime, K, M),
+    ) -> bool {
+        self.frontier = frontier;
+        let mut fuel = fuel;
+        loop {
+            if let Some((start, dying)) = &mut self.dying {
+                for Kept { key, mark } in dying.by_ref().take(fuel) {
+                    fuel -= 1;
+                    if M::HANDED_OUT {
+                        forget(time_at(*start, mark.offset()), key, mark);
+                    }
+                }
+                if dying.len() > 0 {
+                    return false;
+                }
+                self.dying = None;
+            }
+            let first = self.first_needed();
+            let Some(oldest) = self.buckets.first_entry() else { return true };
+            if *oldest.key() >= first && frontier != EventTime::MAX {
+                return true;
+            }
+            if fuel == 0 {
+                return false;
+            }
+            let (number, bucket) = oldest.remove_entry();
+            self.len -= bucket.table.len();
+            self.dropped |= bucket.saved;
+            fuel -= 1;
+            if needs_drop::<Kept<K, M>>() || M::HANDED_OUT {
+                self.dying = Some((self.start(number), bucket.table.into_iter()));
+            }
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The memory of the tables in bytes; what keys own elsewhere is not counted.
+    pub fn bytes(&self) -> usize {
+        let tables: usize = self.buckets.values().map(|b| b.table.allocation_size()).sum();
+        tables + self.buckets.len() * size_of::<(i64, Bucket<K, M>)>()
+    }
+
+    /// Writes what has changed since the last cut as entries of a table. Returns whether it is done.
+    ///
+    /// An entry's key is the number of its slot in the bucket and the key, its bucket the bucket.
+    pub fn save(&mut self, table: u8, fuel: &mut Fuel, out: &mut Saver) -> bool {
+        let (ttl, slots) = (self.ttl as u64, self.slots_per_bucket);
+        for (&number, bucket) in self.buckets.iter_mut().filter(|(_, bucket)| bucket.touched) {
+            let end = bucket.table.num_buckets();
+            let until = end.min(self.cursor.saturating_add(fuel.left()));
+            // The last bucket of all could not be dropped by its own number.
+            let named = number.min(i64::MAX - 1);
+            let beyond = (number - named).wrapping_mul(slots) as u64;
+            for at in self.cursor..until {
+                let Some(Kept { key, mark }) = bucket.table.get_bucket_mut(at) else { continue };
+                if mark.is_dirty() {
+                    mark.clean();
+                    let slot = mark.offset() / ttl + beyond;
+                    out.put(table, named, key.stable_hash(), &(slot, &*key), &*mark);
+                }
+            }
+            fuel.burn(until - self.cursor);
+            self.cursor = until;
+            if until < end {
+                return false;
+            }
+            self.cursor = 0;
+            (bucket.touched, bucket.saved) = (false, true);
+        }
+        if std::mem::take(&mut self.dropped) {
+            out.drop_below(table, self.first_needed());
+        }
+        true
+    }
+
+    /// Takes back an entry.
+    pub fn load(&mut self, entry: &Entry<'_>) -> Result<(), Corrupt> {
+        let (number, key): (u64, K) = entry.key()?;
+        let slot = entry.bucket.wrapping_mul(self.slots_per_bucket).wrapping_add(number as i64);
+        self.insert(slot, key.stable_hash(), key, entry.value()?);
+        Ok(())
+    }
+
+    /// The first bucket that some row may still ask for.
+    fn first_needed(&self) -> i64 {
+        if self.frontier == EventTime::MAX {
+            return i64::MAX;
+        }
+        let [frontier, ttl, lateness, slots] = [
+            self.frontier.micros(),
+            self.ttl,
+            self.horizon.lateness().micros(),
+            self.slots_per_bucket,
+        ]
+        .map(i128::from);
+        let first = (frontier - ttl - lateness + 1).div_euclid(ttl * slots);
+        i64::try_from(first).unwrap_or(i64::MIN)
+    }
+
+    /// The bucket of a slot, and its number in there.
+    #[inline]
+    fn place(&self, slot: i64) -> Place {
+        match self.slots_per_bucket {
+            1 => Place { bucket: slot, number: 0 },
+            n => Place { bucket: slot.div_euclid(n), number: slot.rem_euclid(n) as u64 },
+        }
+    }
+
+    #[inline]
+    fn is_number(&self, offset: u64, number: u64) -> bool {
+        self.slots_per_bucket == 1 || offset / self.ttl as u64 == number
+    }
+
+    /// Where a bucket starts. The first one may start before time does: it wraps, and so does what
+    /// is added to it.
+    #[inline]
+    fn start(&self, bucket: i64) -> i64 {
+        bucket.wrapping_mul(self.slots_per_bucket).wrapping_mul(self.ttl)
+    }
+}
+
+#[inline]
+fn time_at(start: i64, offset: u64) -> EventTime {
+    EventTime::from_micros(start.wrapping_add(offset as i64))
+}
+
+/// Entries of one key in several slots of a bucket must not all queue at one place of its table.
+#[inline]
+fn table_hash(hash: u64, number: u64) -> u64 {
+    hash.wrapping_add(number.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+}
