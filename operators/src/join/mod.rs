@@ -3,6 +3,7 @@
 //! | join | partners of a left row at `l` | sent | state goes |
 //! |---|---|---|---|
 //! | [interval](JoinInterval) | right rows of its key with a time in `[l + lower, l + upper]` | pairs at once, others when no partner can come | when no partner can come |
+//! | [window](JoinWindow) | right rows of its key in the same window | when the window is complete | then |
 //! | [as-of](JoinAsOf) | the newest right row of its key at or before `l`, or the next, or the nearest | when it is known | when none can ask for it |
 //! | [lookup](JoinLookup) | what a table that all workers hold says as of `l` | when it is known, or at once | when none can ask for it |
 //!
@@ -19,11 +20,13 @@ mod joined;
 mod kind;
 mod lookup;
 mod versions;
+mod window;
 
 pub use as_of::{AsOf, JoinAsOf};
 pub use interval::{Bound, Interval, JoinInterval, RevisedInterval};
 pub use joined::Joined;
 pub use lookup::JoinLookup;
+pub use window::JoinWindow;
 
 use crate::key::{Key, route};
 use crate::tick::Side;

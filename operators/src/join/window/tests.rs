@@ -1,0 +1,175 @@
+//! Tick by tick against nested loops, with turns of any length and cuts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::state::WindowJoin;
+use crate::join::kind::{Anti, FullOuter, Inner, Kind, Semi};
+use crate::observe::Counters;
+use crate::state::{Saver, Snapshot, State};
+use crate::tick::{Emit, Fuel, Now, Side, Sides, TickLogic};
+use crate::time::{EventTime, Span, Timed};
+use crate::window::{Assigner, Tumbling, Window};
+
+/// Side (left first), time, key, number.
+type Row = (bool, i64, u8, u32);
+type Pair = (Option<Row>, Option<Row>);
+type Tick = (Vec<Row>, (i64, i64));
+
+/// Each instant is in two windows of twice the size.
+#[derive(Clone, Copy, Debug)]
+struct Twice(i64);
+
+impl Assigner for Twice {
+    fn assign(&self, time: EventTime, f: &mut impl FnMut(Window)) {
+        let end = (time.micros().div_euclid(self.0) + 1) * self.0;
+        for end in [end, end + self.0] {
+            let start = EventTime::from_micros(end - 2 * self.0);
+            f(Window { start, end: EventTime::from_micros(end) });
+        }
+    }
+}
+
+fn ticks() -> impl Strategy<Value = Vec<Tick>> {
+    let row = (any::<bool>(), -40i64..60, 0u8..2);
+    let tick = (prop::collection::vec(row, 0..12), (0i64..40, 0i64..40));
+    prop::collection::vec(tick, 1..8).prop_map(|ticks| {
+        let (mut number, mut frontier) = (0, (-40i64, -40i64));
+        let mut all: Vec<Tick> = Vec::new();
+        for (rows, (left, right)) in ticks {
+            let rows = rows.into_iter().map(|(side, time, key)| {
+                number += 1;
+                (side, time, key, number)
+            });
+            let rows = rows.collect();
+            frontier = (frontier.0 + left, frontier.1 + right);
+            all.push((rows, frontier));
+        }
+        all.push((Vec::new(), (i64::MAX, i64::MAX)));
+        all
+    })
+}
+
+fn check<J: Kind<Row, Row>, W: Assigner>(
+    ticks: &[Tick],
+    by: &W,
+    late: (i64, i64),
+    (fuel, cuts): (usize, &[bool]),
+    read: impl Fn(&J::Out) -> Pair,
+) {
+    let spans = (Span::from_micros(late.0), Span::from_micros(late.1));
+    let fresh = || {
+        let key: fn(&Row) -> u8 = |row| row.2;
+        let counters = Arc::<Counters>::default();
+        WindowJoin::<u8, Row, Row, _, _, J, W>::new(by.clone(), (key, key), spans, counters)
+    };
+    let mut logic = fresh();
+    let mut saver = Saver::new("join", logic.shape(), 0, 1);
+    let mut snapshot = Snapshot::default();
+    let at = EventTime::from_micros;
+    let mut before = Sides { left: EventTime::MIN, right: EventTime::MIN };
+    // The rows of each window that were accepted.
+    let mut open: Vec<(Window, Row)> = Vec::new();
+    for (n, (rows, frontier)) in ticks.iter().enumerate() {
+        let mut late_rows = Vec::new();
+        for &row in rows {
+            let seen = if row.0 { before.left } else { before.right };
+            let lateness = if row.0 { spans.0 } else { spans.1 };
+            let held = open.len();
+            by.assign(at(row.1), &mut |window| {
+                if seen < window.end.plus(lateness) {
+                    open.push((window, row));
+                }
+            });
+            if open.len() == held {
+                late_rows.push(row);
+            }
+        }
+        let mut out = Emit::default();
+        let side = |row: &Row| if row.0 { Side::Left(*row) } else { Side::Right(*row) };
+        let mut rows = rows.iter().map(|row| Timed::on_time(at(row.1), side(row))).collect();
+        logic.apply(before, &mut rows, &mut out);
+        let frontier = Sides { left: at(frontier.0), right: at(frontier.1) };
+        let now = Now { before, frontier, wall: EventTime::MIN };
+        let mut sent = 0;
+        while !logic.close(now, &mut Fuel::new(fuel), &mut out) {
+            assert!(out.rows.len() - sent <= fuel, "a turn is bounded");
+            sent = out.rows.len();
+        }
+        let done = |window: &Window| {
+            frontier.left >= window.end.plus(spans.0) && frontier.right >= window.end.plus(spans.1)
+        };
+        let due: Vec<_> = open.extract_if(.., |(window, _)| done(window)).collect();
+        let mut wanted: Vec<(Window, Pair)> = Vec::new();
+        for &(window, row) in &due {
+            let partners = due.iter().filter(|(other, partner)| {
+                *other == window && partner.0 != row.0 && partner.2 == row.2
+            });
+            let partners: Vec<Row> = partners.map(|(_, partner)| *partner).collect();
+            if row.0 && J::PAIRS {
+                wanted.extend(partners.iter().map(|r| (window, (Some(row), Some(*r)))));
+            }
+            let alone = partners.is_empty();
+            if row.0 && (alone && J::LEFT || !alone && J::ONCE) {
+                wanted.push((window, (Some(row), None)));
+            }
+            if !row.0 && alone && J::RIGHT {
+                wanted.push((window, (None, Some(row))));
+            }
+        }
+        let results = out.rows.iter().map(|row| {
+            assert_eq!(row.time, row.data.window.last());
+            let delay = spans.0.max(spans.1);
+            assert!(row.time >= before.least().minus(delay), "on time");
+            (row.data.window, read(&row.data.value))
+        });
+        let mut results: Vec<_> = results.collect();
+        results.sort();
+        wanted.sort();
+        assert_eq!(results, wanted, "tick {n}");
+        let late: Vec<Row> = out
+            .side
+            .iter()
+            .map(|row| match row.data {
+                Side::Left(row) | Side::Right(row) => row,
+            })
+            .collect();
+        assert_eq!(late, late_rows);
+        before = frontier;
+        if cuts[n % cuts.len()] {
+            while !logic.save(&mut Fuel::new(fuel), &mut saver) {}
+            snapshot.apply(&saver.take(true)).unwrap();
+            logic = fresh();
+            if let Some(state) = snapshot.operator("join") {
+                state.each(|entry| logic.load(entry)).unwrap();
+            }
+        }
+    }
+    while !logic.save(&mut Fuel::new(fuel), &mut saver) {}
+    snapshot.apply(&saver.take(true)).unwrap();
+    assert!(snapshot.operator("join").is_none_or(|state| state.is_empty()), "all state is gone");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    #[test]
+    fn every_tick_sends_what_it_should(
+        ticks in ticks(),
+        size in 1i64..50,
+        late in (prop_oneof![Just(0i64), 0i64..30], prop_oneof![Just(0i64), 0i64..30]),
+        fuel in 1usize..20,
+        cuts in prop::collection::vec(any::<bool>(), 1..6),
+    ) {
+        let by = Tumbling::every(Duration::from_micros(size as u64));
+        let how = (fuel, &cuts[..]);
+        let pair = |&(l, r): &(Row, Row)| (Some(l), Some(r));
+        check::<Inner, _>(&ticks, &by, late, how, pair);
+        check::<FullOuter, _>(&ticks, &by, late, how, |&pair| pair);
+        check::<Semi, _>(&ticks, &by, late, how, |&l| (Some(l), None));
+        check::<Anti, _>(&ticks, &by, late, how, |&l| (Some(l), None));
+        check::<FullOuter, _>(&ticks, &Twice(size), late, how, |&pair| pair);
+    }
+}
