@@ -115,6 +115,38 @@ where
     })
 }
 
+/// Differential's own count per key, of the same events at the same ticks.
+fn raw_count(events: u64, keys: u64) -> (u64, u64) {
+    program(events, keys, 1, |input, tally| {
+        let (rows, _) = input.parts();
+        let updates = rows.unary(Pipeline, "Updates", |_, _| {
+            move |input, output| {
+                input.for_each(|tick, rows| {
+                    let time = *tick.time();
+                    let mut session = output.session(&tick);
+                    session.give_iterator(rows.drain(..).map(|row| (row.data.0, time, 1isize)));
+                });
+            }
+        });
+        let counts = updates.as_collection().count_total();
+        counts
+            .inner
+            .inspect(move |((_, count), _, diff)| tally.add_signed(*count as i64 * *diff as i64));
+        input.watch();
+    })
+}
+
+/// The same as a view.
+fn view_count(events: u64, keys: u64) -> (u64, u64) {
+    program(events, keys, 1, |input, tally| {
+        let keyed = input.map(|(key, _)| (key, ()));
+        let counts = keyed.view("events", Retain::forever()).count();
+        let (counts, _) = counts.collection();
+        counts.inner.inspect(move |((_, count), _, diff)| tally.add_signed(*count * *diff as i64));
+        input.watch();
+    })
+}
+
 /// A comparison that has to hold: what is measured, against what, and by how much at most.
 struct Must {
     what: &'static str,
@@ -125,8 +157,12 @@ struct Must {
 const MUSTS: &[Must] = &[
     Must { what: "tumbling count", against: "bare count", most: 1.5 },
     Must { what: "bare count, stamped", against: "bare count", most: 1.06 },
+    Must { what: "sliding 60:1", against: "tumbling count", most: 2.0 },
+    Must { what: "session", against: "tumbling count", most: 3.0 },
+    Must { what: "composite of 8", against: "tumbling count", most: 3.0 },
     Must { what: "tumbling exact sum", against: "tumbling fast sum", most: 4.0 },
     Must { what: "dedup", against: "bare set", most: 2.0 },
+    Must { what: "view count", against: "count_total", most: 2.0 },
 ];
 
 fn rows(events: u64, keys: u64) -> Vec<Row> {

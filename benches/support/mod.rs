@@ -120,6 +120,13 @@ impl Tally {
         self.0.1.fetch_add(events, Relaxed);
     }
 
+    /// One more result, to be counted with its sign.
+    #[inline]
+    pub fn add_signed(&self, events: i64) {
+        self.0.0.fetch_add(1, Relaxed);
+        self.0.1.fetch_add(events as u64, Relaxed);
+    }
+
     pub fn get(&self) -> (u64, u64) {
         (self.0.0.load(Relaxed), self.0.1.load(Relaxed))
     }

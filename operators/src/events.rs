@@ -15,6 +15,7 @@ use timely::dataflow::{Scope, StreamVec};
 use timely::order::TotalOrder;
 use timely::progress::Timestamp;
 
+use crate::events_time::Shift;
 use crate::observe::Observer;
 use crate::state::Keeper;
 use crate::time::{Span, Timed};
@@ -36,7 +37,8 @@ pub struct Events<'scope, T: Tick, D: 'static> {
 
 /// The watermarks of an event stream: what every operator on it needs to know about time.
 pub struct Clock<'scope, T: Tick> {
-    sources: Rc<Vec<SourceMarks<'scope, T>>>,
+    /// Each with where its frontier stands for rows of this stream.
+    sources: Rc<Vec<(SourceMarks<'scope, T>, Shift)>>,
     /// The largest allowed lateness of any operator upstream that lets late results through.
     late: Span,
     observer: Observer,
@@ -72,7 +74,8 @@ impl<T: Tick> Clone for Clock<'_, T> {
 impl<'scope, T: Tick> Clock<'scope, T> {
     /// The clock of a source.
     pub fn of_source(source: SourceMarks<'scope, T>, observer: Observer) -> Self {
-        let sources = Rc::new(vec![source]);
+        let shift = Shift::earlier(source.delay);
+        let sources = Rc::new(vec![(source, shift)]);
         Clock { sources, late: Span::ZERO, observer, keeper: Keeper::default() }
     }
 
@@ -82,7 +85,7 @@ impl<'scope, T: Tick> Clock<'scope, T> {
         scope: Scope<'scope, T>,
     ) -> StreamVec<'scope, T, Mark> {
         let mut all: Vec<&SourceMarks<'scope, T>> = Vec::new();
-        for source in clocks.iter().flat_map(|clock| clock.sources.iter()) {
+        for (source, _) in clocks.iter().flat_map(|clock| clock.sources.iter()) {
             if all.iter().all(|known| known.id != source.id) {
                 all.push(source);
             }
@@ -95,7 +98,8 @@ impl<'scope, T: Tick> Clock<'scope, T> {
 
     /// An empty table for the marks of all sources.
     pub fn watermarks(&self, workers: usize) -> Watermarks {
-        Watermarks::new(self.sources.iter().map(|source| (source.id, source.delay)), workers)
+        let sources = self.sources.iter().map(|(source, shift)| (source.id, *shift));
+        Watermarks::shifted(sources, workers)
     }
 
     /// The largest allowed lateness upstream: state is kept at least that long.
@@ -122,14 +126,17 @@ impl<'scope, T: Tick> Clock<'scope, T> {
 
     /// The same clock for rows that come out this much later than they used to.
     #[must_use]
-    pub fn delayed(mut self, delay: Span) -> Self {
-        if !delay.is_zero() {
-            let mut sources = (*self.sources).clone();
-            for source in &mut sources {
-                source.delay =
-                    Span::from_micros(source.delay.micros().saturating_add(delay.micros()));
-            }
-            self.sources = Rc::new(sources);
+    pub fn delayed(self, delay: Span) -> Self {
+        self.shifted(Shift::earlier(delay))
+    }
+
+    /// The same clock for rows whose event times have all been shifted.
+    #[must_use]
+    pub fn shifted(mut self, by: Shift) -> Self {
+        if by != Shift::NONE {
+            let sources = self.sources.iter().cloned();
+            self.sources =
+                Rc::new(sources.map(|(source, shift)| (source, shift.then(by))).collect());
         }
         self
     }
@@ -144,10 +151,10 @@ impl<'scope, T: Tick> Clock<'scope, T> {
     /// The clock of the union: the least of both.
     pub(crate) fn union(&self, other: &Self) -> Self {
         let mut sources = (*self.sources).clone();
-        for theirs in other.sources.iter() {
-            match sources.iter_mut().find(|ours| ours.id == theirs.id) {
-                Some(ours) => ours.delay = ours.delay.max(theirs.delay),
-                None => sources.push(theirs.clone()),
+        for (theirs, shift) in other.sources.iter() {
+            match sources.iter_mut().find(|(ours, _)| ours.id == theirs.id) {
+                Some((_, ours)) => *ours = *shift.min(ours),
+                None => sources.push((theirs.clone(), *shift)),
             }
         }
         Clock {
@@ -299,7 +306,7 @@ impl<'scope, T: Tick> Clock<'scope, T> {
     /// Has the sources stay at most a bounded number of rows ahead of this stream.
     pub fn watch<D: Data>(&self, stream: StreamVec<'scope, T, D>) {
         let mut stream = stream;
-        for source in self.sources.iter() {
+        for (source, _) in self.sources.iter() {
             stream = stream.probe_with(&source.done);
         }
     }

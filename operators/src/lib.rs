@@ -17,10 +17,13 @@
 
 pub mod aggregate;
 pub mod change;
+pub mod count_window;
 pub mod dedup;
 pub mod events;
+pub mod events_time;
 pub mod flow;
 pub mod input;
+pub mod join;
 pub mod key;
 pub mod keyed;
 pub mod observe;
@@ -40,17 +43,28 @@ pub mod window;
 pub mod prelude {
     pub use crate::aggregate::*;
     pub use crate::change::{Change, Changes};
+    pub use crate::count_window::{CountResult, CountWindow};
     pub use crate::dedup::Horizon;
     pub use crate::events::{Data, Events, Tick};
+    pub use crate::events_time::Shift;
+    pub use crate::flow::Limited;
+    pub use crate::flow::rate::Rate;
     pub use crate::input::EventInput;
     pub use crate::key::Key;
     pub use crate::observe::Observer;
+    pub use crate::order::{Sort, TopRow};
+    pub use crate::process::{Context, Process, Timer};
     pub use crate::session::{ChangesWithLate, Session, SessionResult};
     pub use crate::state::Keeper;
     pub use crate::time::{EventTime, Timed, hours, millis, mins, secs};
     pub use crate::view::{Retain, Retained, View};
     pub use crate::watermark::Policy;
-    pub use crate::window::{Pane, Timing, Tumbling, Window, WindowResult, WithLate};
+    #[cfg(feature = "calendar")]
+    pub use crate::window::Calendar;
+    pub use crate::window::{
+        Assigner, Cumulative, Custom, Global, Pane, Sliding, Timing, Trigger, TriggerLogic,
+        Tumbling, Window, WindowResult, WithLate,
+    };
 }
 
 #[cfg(doctest)]

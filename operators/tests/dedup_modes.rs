@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
+use tiderace_operators::dedup::Bloom;
 use tiderace_operators::prelude::*;
 use tiderace_operators::testing::{Feed, Out, Row, Workers, feeds, judged, run, run_cut, sorted};
 
@@ -86,6 +87,15 @@ fn refreshing(horizon: Horizon) -> impl Fn(&[Events<'_, u64, Row>], &Out<(Fate, 
     }
 }
 
+fn bloom(
+    horizon: Horizon,
+    bloom: Bloom,
+) -> impl Fn(&[Events<'_, u64, Row>], &Out<(Fate, Row)>) + Clone {
+    move |inputs, out| {
+        gather(&inputs[0].key_by(|row| row.key).dedup_bloom("once", horizon, bloom), out);
+    }
+}
+
 /// The feed with times at multiples of `ttl`: copies carry equal times, and other times of a key are
 /// at least `ttl` away.
 fn with_equal_times(feed: &Feed<Row>, ttl: i64) -> Feed<Row> {
@@ -147,6 +157,27 @@ proptest! {
         let ran = run_cut(&feed, &cuts, Workers::threads(last), first_seen(horizon));
         prop_assert_eq!(up_to_copies(&ran.rows), expected.clone());
         let ran = run_cut(&feed, &cuts, Workers::threads(last), refreshing(horizon));
+        prop_assert_eq!(up_to_copies(&ran.rows), expected);
+    }
+
+    /// A rate at which nothing is lost here, and times at which a quarter of `ttl` does not matter.
+    #[test]
+    fn bloom_filters_go_on(
+        feed in feeds(), cuts in cuts(), last in 1usize..6, ttl in 1i64..60, lateness in 0i64..40,
+    ) {
+        let feed = with_equal_times(&feed, ttl + ttl / 4 + 5);
+        let program = bloom(
+            Horizon::within(micros(ttl)).late_by(micros(lateness)),
+            Bloom::may_lose(1e-9),
+        );
+        let expected = up_to_copies(&first_by_time_model(&feed, ttl, lateness));
+        for (feed, workers) in [(feed.ticks(true), 2), (feed.ticks(false), 5)] {
+            let ran = run(&feed, Workers::threads(workers), program.clone());
+            prop_assert_eq!(up_to_copies(&ran.rows), expected.clone());
+            let counts = ran.observer.counts("once");
+            prop_assert!(counts.balanced() && counts.held == 0, "{:?}", counts);
+        }
+        let ran = run_cut(&feed, &cuts, Workers::threads(last), program);
         prop_assert_eq!(up_to_copies(&ran.rows), expected);
     }
 
@@ -345,6 +376,64 @@ fn refresh_on_hit() {
     assert_eq!(passing(ran), [0, 2, 4, 5]);
     let ran = run(&feed, Workers::threads(1), refreshing(horizon)).rows;
     assert_eq!(passing(ran), [0, 5]);
+}
+
+/// What is lost to false positives is the same on any number of workers, over any cut and for any
+/// order of arrival within a tick, is counted, and is not more than the rate.
+#[test]
+fn what_a_bloom_filter_loses_depends_on_the_ticks_only() {
+    #[derive(Clone, Copy, PartialEq)]
+    enum Order {
+        Forward,
+        Backward,
+    }
+    let keys = 60_000u64;
+    let feed = |order| {
+        let mut feed = Feed::new(secs(1));
+        for tick in 0..20 {
+            let mut rows: Vec<u64> = (tick * keys / 20..(tick + 1) * keys / 20).collect();
+            if order == Order::Backward {
+                rows.reverse();
+            }
+            for key in rows {
+                feed.row(0, 0, EventTime::from_micros(key as i64), key);
+                feed.row(0, 0, EventTime::from_micros(key as i64), key);
+            }
+            feed.end_tick_after(true);
+        }
+        feed
+    };
+    let program = |inputs: &[Events<'_, u64, u64>], out: &Out<u64>| {
+        let horizon = Horizon::within(secs(1));
+        let once = inputs[0].key_by(|&key| key).dedup_bloom("once", horizon, Bloom::may_lose(0.3));
+        out.gather(&once, |row| row.data);
+    };
+    let whole = sorted(run(&feed(Order::Forward), Workers::threads(1), program).rows);
+    let lost = keys as usize - whole.len();
+    assert!((1..=keys as usize * 3 / 10).contains(&lost), "{lost}");
+    for workers in [2, 5] {
+        let ran = run(&feed(Order::Backward), Workers::threads(workers), program);
+        assert_eq!(sorted(ran.rows), whole);
+        assert_eq!(ran.observer.counts("once").duplicate, keys + lost as u64);
+    }
+    let cuts = [(5 * 6_001, Workers::threads(3)), (9 * 6_001 + 700, Workers::threads(1))];
+    let ran = run_cut(&feed(Order::Forward), &cuts, Workers::threads(4), program);
+    assert_eq!(sorted(ran.rows), whole);
+}
+
+#[test]
+#[should_panic(
+    expected = "deduplication `once`: the rate of loss must be between 0 and 1, and is 1"
+)]
+fn a_filter_must_not_lose_everything() {
+    timely::execute_directly(|worker| {
+        worker.dataflow::<u64, _, _>(|scope| {
+            let policy = Policy::bounded(secs(1));
+            let (_, events) = EventInput::<u64>::new(scope, 0, policy, &Observer::default());
+            let horizon = Horizon::within(secs(1));
+            events.key_by(|&key| key).dedup_bloom("once", horizon, Bloom::may_lose(1.0));
+        });
+    });
 }
 
 /// A cut writes the keys and the waiting rows that are new since the one before.

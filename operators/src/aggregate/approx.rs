@@ -123,7 +123,9 @@ impl<D, V: StableHash, F: Fn(&D) -> V + Clone + 'static> Aggregate<D> for Approx
 
     #[inline]
     fn add(&self, state: &mut Hashes, row: &D) {
-        let hash = (self.value)(row).stable_hash();
+        // Hashed once more: neighbouring integers spread too evenly over a hash's upper bits for
+        // what counts by chance.
+        let hash = (self.value)(row).stable_hash().stable_hash();
         match state {
             Hashes::Many(places) => raise(places, hash, self.power),
             Hashes::Few(hashes) => {

@@ -15,7 +15,7 @@ use super::{Aggregate, Ranked};
 /// of no rows are 0, everything else is absent (`None`). A NaN makes sum, mean and spreads NaN, does
 /// not count as least or greatest, and leaves percentiles absent. Cost: that of the parts listed; no
 /// allocation a row unless percentiles are listed, which keep each different value. State: about
-/// 130 bytes, and the values for percentiles.
+/// 150 bytes, and the values for percentiles.
 ///
 /// ```
 /// use tiderace_operators::aggregate::{Aggregate, Composite};

@@ -8,6 +8,7 @@
 
 mod round;
 mod spread;
+mod squares;
 mod wide;
 
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,7 @@ use round::{divide, round};
 use wide::Wide;
 
 pub(super) use spread::spread;
+pub(super) use squares::ExactSquares;
 
 /// The exponent of the last bit of the least denormal number, the least there is.
 const LEAST: i32 = -1_074;
@@ -62,7 +64,7 @@ struct Near {
     low: u64,
     high: i64,
     base: i16,
-    place: Place,
+    _place: Place,
 }
 
 /// A byte with one value: the others tell [`Held`] which it is, so that it needs no byte of its own.

@@ -1,5 +1,10 @@
 //! The laws every aggregate keeps: any order, any split, any way of merging, the same result.
 
+mod bounds;
+mod laws;
+mod meaning;
+mod refused;
+
 use proptest::prelude::*;
 
 use super::*;

@@ -40,6 +40,7 @@
 //! assert_eq!(counts.counts("once").late, 1);
 //! ```
 
+mod bloom;
 mod by_time;
 mod content;
 mod horizon;
@@ -48,6 +49,7 @@ mod operator;
 mod slots;
 mod state;
 
+pub use bloom::Bloom;
 pub use content::{ContentHash, content_hash};
 pub use horizon::Horizon;
 pub use last::LastCopies;

@@ -122,6 +122,12 @@ impl<K: Key, V> Table<K, V> {
         Some(&mut slot.value)
     }
 
+    /// The value of a key, for changes of what is not saved of it: to a cut it is as it was.
+    #[inline]
+    pub fn get_unsaved(&mut self, hash: u64, key: &K) -> Option<&mut V> {
+        self.slots.find_mut(hash, |slot| slot.key == *key).map(|slot| &mut slot.value)
+    }
+
     /// Takes a key out.
     pub fn remove(&mut self, hash: u64, key: &K) -> Option<V> {
         let entry = self.slots.find_entry(hash, |slot| slot.key == *key).ok()?;
@@ -149,7 +155,7 @@ impl<K: Key, V> Table<K, V> {
     /// Goes over all entries in slices, in no order: calls `f` with those in the next so many places
     /// from `cursor` on, and moves it. `f` says whether it has changed the value. Returns at how many
     /// places it has looked and whether it is done. Nothing may be put in or taken out in between.
-    pub fn visit(
+    pub fn visit_mut(
         &mut self,
         cursor: &mut usize,
         most: usize,
@@ -168,6 +174,17 @@ impl<K: Key, V> Table<K, V> {
         }
         *cursor = until;
         (until.saturating_sub(from), until == end)
+    }
+
+    /// Looks at the entries of a part of the table: so many places at most, from one of them on.
+    /// Returns where to go on, if that was not all. Nothing may be added or taken out in between.
+    pub fn visit(&self, from: usize, most: usize, mut f: impl FnMut(&K, &V)) -> Option<usize> {
+        let end = self.slots.num_buckets();
+        let until = end.min(from.saturating_add(most));
+        for slot in (from..until).filter_map(|at| self.slots.get_bucket(at)) {
+            f(&slot.key, &slot.value);
+        }
+        (until < end).then_some(until)
     }
 
     /// Takes out up to so many entries of a table that is dropped as a whole, in no order: where it
@@ -231,13 +248,27 @@ impl<K: Key, V> Table<K, V> {
         out: &mut Saver,
         of: impl Fn(&'a V) -> W,
     ) -> bool {
+        self.save_under((table, bucket), &(), epoch, fuel, out, of)
+    }
+
+    /// The same where each key is written with something before it, which tells tables that share a
+    /// bucket apart.
+    pub fn save_under<'a, P: Serialize, W: Serialize>(
+        &'a mut self,
+        (table, bucket): (u8, i64),
+        under: &P,
+        epoch: Epoch,
+        fuel: &mut Fuel,
+        out: &mut Saver,
+        of: impl Fn(&'a V) -> W,
+    ) -> bool {
         if !self.touched {
             return true;
         }
         for (hash, key) in self.gone.drain(..) {
             // A key that has come back since is written below.
             fuel.burn(1);
-            out.remove(table, bucket, hash, &key);
+            out.remove(table, bucket, hash, &(under, &key));
         }
         let end = self.slots.num_buckets();
         let from = self.cursor;
@@ -255,7 +286,8 @@ impl<K: Key, V> Table<K, V> {
             if let Some(slot) = slots.get_bucket(at)
                 && slot.stamp.is_dirty(epoch)
             {
-                out.put(table, bucket, slot.key.stable_hash(), &slot.key, &of(&slot.value));
+                let key = (under, &slot.key);
+                out.put(table, bucket, slot.key.stable_hash(), &key, &of(&slot.value));
             }
         }
         fuel.burn(until - from);

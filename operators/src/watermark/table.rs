@@ -5,13 +5,15 @@
 //! instances have finished or read nothing, and at least one has finished.
 
 use super::{Mark, SourceId, Standing};
+use crate::events_time::Shift;
 use crate::time::{EventTime, Span};
 
 /// The marks of all source instances, and the frontier they add up to.
 #[derive(Clone, Debug)]
 pub struct Watermarks {
-    /// One entry per source: its delay, and the last mark of each worker's instance.
-    sources: Vec<(SourceId, Span, Vec<Option<Mark>>)>,
+    /// One entry per source: where its frontier stands for the rows that come here, and the last
+    /// mark of each worker's instance.
+    sources: Vec<(SourceId, Shift, Vec<Option<Mark>>)>,
     /// f(e) of the last tick that was completed.
     frontier: EventTime,
     /// An instance has left a partition out of its frontier at some time.
@@ -35,8 +37,14 @@ impl Watermarks {
     /// Nothing known yet about these sources. The delay of a source is how much later its rows may
     /// be than its own frontier, because of what lies between.
     pub fn new(sources: impl IntoIterator<Item = (SourceId, Span)>, workers: usize) -> Self {
+        let shifts = sources.into_iter().map(|(id, delay)| (id, Shift::earlier(delay)));
+        Self::shifted(shifts, workers)
+    }
+
+    /// The same where the rows of a source may also be shifted to later times, with its frontier.
+    pub fn shifted(sources: impl IntoIterator<Item = (SourceId, Shift)>, workers: usize) -> Self {
         let sources =
-            sources.into_iter().map(|(id, delay)| (id, delay, vec![None; workers])).collect();
+            sources.into_iter().map(|(id, shift)| (id, shift, vec![None; workers])).collect();
         Watermarks { sources, frontier: EventTime::MIN, excluded: false }
     }
 
@@ -83,7 +91,7 @@ impl Watermarks {
     fn least(&self) -> (EventTime, Holder) {
         let mut least: Option<(EventTime, Mark)> = None;
         let (mut idle, mut finished) = (false, false);
-        for (id, delay, workers) in &self.sources {
+        for (id, shift, workers) in &self.sources {
             for (worker, mark) in workers.iter().enumerate() {
                 let Some(mark) = mark else {
                     let worker = u32::try_from(worker).expect("there are at most 4096 workers");
@@ -92,7 +100,7 @@ impl Watermarks {
                 match mark.standing {
                     Standing::Unknown => return (EventTime::MIN, Holder::Instance(*mark)),
                     Standing::Active => {
-                        let frontier = mark.frontier.minus(*delay);
+                        let frontier = shift.of(mark.frontier);
                         if least.is_none_or(|(least, _)| frontier < least) {
                             least = Some((frontier, *mark));
                         }

@@ -12,9 +12,22 @@ pub trait Assigner: Clone + Debug + 'static {
     fn assign(&self, time: EventTime, f: &mut impl FnMut(Window));
 }
 
+/// Assigns every instant to just one window: event time cut into pieces side by side.
+pub trait SideBySide: Assigner {
+    /// The window the instant is in.
+    fn window_of(&self, time: EventTime) -> Window;
+}
+
 impl Assigner for Tumbling {
     #[inline]
     fn assign(&self, time: EventTime, f: &mut impl FnMut(Window)) {
         f(self.window_of(time));
+    }
+}
+
+impl SideBySide for Tumbling {
+    #[inline]
+    fn window_of(&self, time: EventTime) -> Window {
+        Tumbling::window_of(self, time)
     }
 }

@@ -53,21 +53,43 @@
 //! ```
 
 mod assign;
+#[cfg(feature = "calendar")]
+mod calendar;
+mod cumulative;
+mod custom;
 mod firing;
+mod global;
+mod many;
 mod pane;
+mod running;
+mod slices;
+mod sliding;
 mod state;
+mod totals;
 mod tumbling;
 
-pub use assign::Assigner;
+pub use assign::{Assigner, SideBySide};
+#[cfg(feature = "calendar")]
+pub use calendar::Calendar;
+pub use cumulative::Cumulative;
+pub use custom::Custom;
 pub use firing::{
     Accumulation, And, Discarding, Fired, Firings, Or, PaneSoFar, Panes, Places, Retracting, Rule,
     Sent, Since, Stage, Then, Trigger, TriggerLogic, TriggerState, Triggered, Wake,
 };
+pub use global::Global;
+pub use many::ManyWindows;
 pub use pane::{Pane, Timing};
+pub use slices::Slices;
+pub use sliding::Sliding;
 pub use state::Windows;
+pub use totals::Totals;
 pub use tumbling::{Tumbling, Window};
+#[cfg(feature = "calendar")]
+pub use {chrono::Weekday, chrono_tz::Tz};
 
 use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -78,7 +100,8 @@ use crate::aggregate::Aggregate;
 use crate::events::{Data, Events, Tick};
 use crate::key::{Key, route};
 use crate::keyed::Keyed;
-use crate::tick::tick_operator;
+use crate::observe::Counters;
+use crate::tick::{TickLogic, tick_operator};
 use crate::time::{Span, Timed};
 
 /// What a window has to say about a key.
@@ -151,7 +174,7 @@ impl<'scope, T: Tick, D: ExchangeData + Data, F, W> Windowed<'scope, T, D, F, W>
     }
 }
 
-impl<'scope, T: Tick, D: ExchangeData + Data, F> Windowed<'scope, T, D, F> {
+impl<'scope, T: Tick, D: ExchangeData + Data, F, W: SideBySide> Windowed<'scope, T, D, F, W> {
     /// One result for each key and window, sent once when the window is complete.
     ///
     /// Rows are exchanged so that all of a key meet on one worker. Cost: one hash and one table
@@ -167,14 +190,122 @@ impl<'scope, T: Tick, D: ExchangeData + Data, F> Windowed<'scope, T, D, F> {
         A: Aggregate<D>,
         A::Output: Data,
     {
+        self.once(name, |by, lateness, key, counters| {
+            Windows::new(by, lateness, key, aggregate, counters)
+        })
+    }
+}
+
+impl<'scope, T: Tick, D: ExchangeData + Data, F> Windowed<'scope, T, D, F, Sliding> {
+    /// One result for each key and window in which the key has records, sent once when the window
+    /// is complete.
+    ///
+    /// A record counts in those of its windows that are not complete; it is late only if all of them
+    /// are. Windows that a record was late for while others were not are counted as `late_windows`.
+    ///
+    /// Cost: one hash and one table lookup a row, about three merges for each key and slice (at most
+    /// two slices a slide), and what a result costs; state: two entries per key and slice of the
+    /// windows that are open.
+    ///
+    /// # Panics
+    /// If the slide is longer than the size, unless [gaps are allowed](Sliding::allow_gaps).
+    pub fn aggregate<K, A>(
+        self,
+        name: &str,
+        aggregate: A,
+    ) -> WithLate<'scope, T, WindowResult<K, A::Output>, D>
+    where
+        K: Key,
+        F: Fn(&D) -> K + Clone + 'static,
+        A: Aggregate<D>,
+        A::Output: Data,
+    {
+        self.by.check(name);
+        self.once(name, |by, lateness, key, counters| {
+            Slices::new(by, lateness, key, aggregate, counters)
+        })
+    }
+}
+
+impl<'scope, T: Tick, D: ExchangeData + Data, F> Windowed<'scope, T, D, F, Cumulative> {
+    /// One result for each key and window in which the key has records, sent once when the window
+    /// is complete.
+    ///
+    /// A record counts in those of its windows that are not complete; it is late only if all of them
+    /// are. Windows that a record was late for while others were not are counted as `late_windows`.
+    ///
+    /// Cost: one hash and one table lookup a row, one merge for each key and step, and what a result
+    /// costs; state: one entry per key, and one per key and step that is not complete.
+    pub fn aggregate<K, A>(
+        self,
+        name: &str,
+        aggregate: A,
+    ) -> WithLate<'scope, T, WindowResult<K, A::Output>, D>
+    where
+        K: Key,
+        F: Fn(&D) -> K + Clone + 'static,
+        A: Aggregate<D>,
+        A::Output: Data,
+    {
+        self.once(name, |by, lateness, key, counters| {
+            Totals::new(by, lateness, key, aggregate, counters)
+        })
+    }
+}
+
+impl<'scope, T: Tick, D: ExchangeData + Data, F, W> Windowed<'scope, T, D, F, Custom<W>>
+where
+    W: Assigner,
+{
+    /// One result for each key and window in which the key has records, sent once when the window
+    /// is complete.
+    ///
+    /// A record counts in those of its windows that are not complete; it is late only if all of them
+    /// are. Windows that a record was late for while others were not are counted as `late_windows`,
+    /// records in no window as `filtered`.
+    ///
+    /// Cost: one hash a row, and one table lookup for each of its windows; state: one entry per key
+    /// and open window.
+    ///
+    /// # Panics
+    /// While it runs, if the assigner gives an instant a window that the instant is not in.
+    pub fn aggregate<K, A>(
+        self,
+        name: &str,
+        aggregate: A,
+    ) -> WithLate<'scope, T, WindowResult<K, A::Output>, D>
+    where
+        K: Key,
+        F: Fn(&D) -> K + Clone + 'static,
+        A: Aggregate<D>,
+        A::Output: Data,
+    {
+        self.once(name, |by, lateness, key, counters| {
+            ManyWindows::new(by, lateness, key, aggregate, counters)
+        })
+    }
+}
+
+impl<'scope, T: Tick, D: ExchangeData + Data, F, W> Windowed<'scope, T, D, F, W> {
+    /// An operator whose windows give their results once, when they are complete.
+    fn once<K, L>(
+        self,
+        name: &str,
+        logic: impl FnOnce(W, Span, F, Arc<Counters>) -> L,
+    ) -> WithLate<'scope, T, L::Out, D>
+    where
+        K: Key,
+        F: Fn(&D) -> K + Clone + 'static,
+        L: TickLogic<D, Side = D>,
+    {
         let Keyed { events, key } = self.keyed;
         let (_, clock) = events.parts();
         let lateness = self.lateness.max(clock.late());
         let counters = clock.observer().register(name, "window", events.scope().index());
         let by_key = key.clone();
         let pact = Exchange::new(move |row: &Timed<D>| route(by_key(&row.data).stable_hash()));
-        let state = Windows::new(self.by, lateness, key, aggregate, counters.clone());
-        let (results, late) = tick_operator(name, &events, pact, state, counters);
+        let logic = logic(self.by, lateness, key, counters.clone());
+        let (results, late) = tick_operator(name, &events, pact, logic, counters);
         WithLate::new(
             Events::from_parts(results, clock.clone().delayed(lateness).with_late(Span::ZERO)),
             Events::from_parts(late, clock),

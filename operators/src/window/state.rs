@@ -1,9 +1,10 @@
 //! Open windows, each with its keys' partial results. Plain data: no timely in here.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
-use super::{Pane, Tumbling, Window, WindowResult};
+use super::{Pane, SideBySide, Tumbling, Window, WindowResult};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -16,7 +17,7 @@ use crate::tick::{Emit, Fuel, Now, TickLogic};
 use crate::time::{EventTime, Span, Timed};
 
 /// How many emptied tables are kept for windows to come.
-const SPARE_TABLES: usize = 2;
+pub(super) const SPARE_TABLES: usize = 2;
 
 /// The partial results of one window.
 struct Bucket<K, S> {
@@ -24,9 +25,9 @@ struct Bucket<K, S> {
     keys: Table<K, S>,
 }
 
-/// All open windows of one worker.
-pub struct Windows<K, F, A, S> {
-    by: Tumbling,
+/// All open windows of one worker, where every instant is in one window.
+pub struct Windows<K, F, A, S, W = Tumbling> {
+    by: W,
     /// State is kept until the frontier has passed a window's end by this much.
     lateness: Span,
     key: F,
@@ -46,15 +47,9 @@ pub struct Windows<K, F, A, S> {
     counters: Arc<Counters>,
 }
 
-impl<K, F, A, S> Windows<K, F, A, S> {
+impl<K: Key, F, A, S, W: SideBySide> Windows<K, F, A, S, W> {
     /// No window is open.
-    pub fn new(
-        by: Tumbling,
-        lateness: Span,
-        key: F,
-        aggregate: A,
-        counters: Arc<Counters>,
-    ) -> Self {
+    pub fn new(by: W, lateness: Span, key: F, aggregate: A, counters: Arc<Counters>) -> Self {
         Windows {
             by,
             lateness,
@@ -94,7 +89,16 @@ impl<K, F, A, S> Windows<K, F, A, S> {
         {
             return Some(place);
         }
-        let window = self.by.window_of(time);
+        self.find(time, seen)
+    }
+
+    /// The same for a row that is not in the window of the row before.
+    fn find(&mut self, time: EventTime, seen: EventTime) -> Option<usize> {
+        // Windows lie side by side: one that is open and has the instant in it is the one.
+        let after = (Bound::Excluded(time), Bound::Unbounded);
+        let open = self.open.range(after).next().map(|(_, &place)| self.buckets[place].window);
+        let open = open.filter(|window| window.contains(time));
+        let window = open.unwrap_or_else(|| self.by.window_of(time));
         if seen >= window.end.plus(self.lateness) && seen != EventTime::MIN {
             return None;
         }
@@ -104,13 +108,14 @@ impl<K, F, A, S> Windows<K, F, A, S> {
     }
 }
 
-impl<K, D, F, A> TickLogic<D> for Windows<K, F, A, A::State>
+impl<K, D, F, A, W> TickLogic<D> for Windows<K, F, A, A::State, W>
 where
     K: Key,
     D: Data,
     F: Fn(&D) -> K + 'static,
     A: Aggregate<D>,
     A::Output: Data,
+    W: SideBySide,
 {
     type Out = WindowResult<K, A::Output>;
     type Side = D;
@@ -169,22 +174,24 @@ where
                 self.counters.open.set(self.open.len() as u64);
             }
         }
+        let bytes: usize = self.open.values().map(|&place| self.buckets[place].keys.bytes()).sum();
+        self.counters.bytes.set(bytes as u64);
         true
     }
 }
 
 /// Buckets are numbered by their end; the last one of all, which has no end, can be dropped too.
-fn bucket_number(end: EventTime) -> i64 {
+pub(super) fn bucket_number(end: EventTime) -> i64 {
     end.micros().min(i64::MAX - 1)
 }
 
 /// Entries are the keys of each window, in the bucket of its end.
-impl<K: Key, F, A, S> State for Windows<K, F, A, S>
+impl<K: Key, F, A, S, W: SideBySide> State for Windows<K, F, A, S, W>
 where
     S: Serialize + DeserializeOwned,
 {
     fn shape(&self) -> Shape {
-        Shape::of("window", &(self.by, self.lateness)).with::<K>().with::<S>()
+        Shape::of("window", &(&self.by, self.lateness)).with::<K>().with::<S>()
     }
 
     fn save(&mut self, fuel: &mut Fuel, out: &mut Saver) -> bool {

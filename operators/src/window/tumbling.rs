@@ -47,18 +47,13 @@ impl Tumbling {
     /// # Panics
     /// If the size is less than a microsecond or more than 290,000 years.
     pub fn every(size: Duration) -> Self {
-        let micros = i64::try_from(size.as_micros()).unwrap_or(0);
-        assert!(micros > 0, "tumbling window: the size must be at least 1 us, and is {size:?}");
-        Tumbling { size: micros, offset: 0 }
+        Tumbling { size: length("tumbling window: the size", size), offset: 0 }
     }
 
     /// Shifts the windows: one of them starts this long after 1970-01-01 00:00:00 UTC.
     #[must_use]
     pub fn offset_by(self, offset: Duration) -> Self {
-        self.offset_micros(
-            i64::try_from(offset.as_micros() % self.size as u128)
-                .expect("a remainder of an i64 fits"),
-        )
+        self.offset_micros(offset_within(self.size, offset))
     }
 
     /// Shifts the windows by any number of microseconds, also a negative one.
@@ -86,8 +81,20 @@ impl Tumbling {
     }
 }
 
+/// The microseconds of a length of windows, which is named if it will not do.
+pub(super) fn length(what: &str, length: Duration) -> i64 {
+    assert!(length.as_micros() > 0, "{what} must be at least 1 us, and is {length:?}");
+    let micros = i64::try_from(length.as_micros());
+    micros.unwrap_or_else(|_| panic!("{what} must be less than 290,000 years, and is {length:?}"))
+}
+
+/// The microseconds of an offset, reduced modulo the distance of the windows' starts.
+pub(super) fn offset_within(step: i64, offset: Duration) -> i64 {
+    i64::try_from(offset.as_micros() % step as u128).expect("a remainder of an i64 fits")
+}
+
 /// The instant, or the end of time it is beyond.
-fn saturated(micros: i128) -> EventTime {
+pub(super) fn saturated(micros: i128) -> EventTime {
     let bound = if micros < 0 { i64::MIN } else { i64::MAX };
     EventTime::from_micros(i64::try_from(micros).unwrap_or(bound))
 }

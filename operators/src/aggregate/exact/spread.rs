@@ -1,7 +1,7 @@
 //! The spread of values around their mean, without the cancellation that makes it hard.
 
 use super::round::{divide_whole, round};
-use super::{ExactSum, LEAST};
+use super::{ExactSquares, ExactSum, LEAST};
 
 /// Limbs of the numbers here: squares of whole sums (35 limbs each), times a count.
 const LIMBS: usize = 80;
@@ -11,7 +11,7 @@ const BELOW: usize = 4;
 /// `(Σx² − (Σx)² / count) / divisor`, from the exact sums, rounded once. Never negative.
 pub(in crate::aggregate) fn spread(
     sum: &ExactSum,
-    squares: &ExactSum,
+    squares: &ExactSquares,
     count: u64,
     divisor: u64,
 ) -> f64 {

@@ -72,10 +72,12 @@
 //! ```
 
 mod accumulate;
+mod cell;
 mod combine;
 mod logic;
 mod operator;
 mod panes;
+mod saved;
 mod state;
 mod timers;
 mod trigger;

@@ -11,83 +11,33 @@ use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Included};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use super::accumulate::Accumulation;
+use super::cell::{Cell, Firing, Place};
 use super::logic::{TriggerLogic, Wake};
-use super::state::{Rule, TriggerState};
+use super::state::Rule;
 use super::timers::Timers;
 use crate::aggregate::Aggregate;
 use crate::events::Data;
 use crate::key::{Key, StableHash};
 use crate::observe::Counters;
-use crate::state::{Corrupt, Entry, Epoch, Saver, Scope, Shape, State, Table};
+use crate::state::{Epoch, Table};
 use crate::tick::{Emit, Fuel, Now, TickLogic};
 use crate::time::{EventTime, Span, Timed};
-use crate::window::{Assigner, Pane, Timing, Window, WindowResult};
-
-/// The table of windows that end.
-const BOUNDED: u8 = 0;
-/// The table of the windows that reach to the end of time.
-const UNBOUNDED: u8 = 1;
-/// The table of the processing time that was last seen.
-const WALL: u8 = 2;
-
-/// A key in one of the windows with the same end. It is placed by its key alone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place<K> {
-    start: EventTime,
-    key: K,
-}
-
-impl<K: StableHash> StableHash for Place<K> {
-    #[inline]
-    fn stable_hash(&self) -> u64 {
-        self.key.stable_hash()
-    }
-}
-
-/// What is kept of a key in a window.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Cell<S, G, P> {
-    state: S,
-    trigger: TriggerState<G>,
-    /// How many results there were.
-    panes: u32,
-    kept: P,
-    /// It is among those to ask at the end of this tick.
-    #[serde(skip)]
-    listed: bool,
-    /// How many rows have come in this tick, where it matters.
-    #[serde(skip)]
-    fresh: u32,
-    /// The times at which it is to be asked.
-    #[serde(skip)]
-    timers: Wake,
-}
+use crate::window::{Assigner, Window};
 
 /// All keys in the windows with the same end.
-struct Bucket<K, C> {
-    cells: Table<Place<K>, C>,
-    timers: Timers<Place<K>>,
-}
-
-/// How a window fires.
-struct Firing<A, G> {
-    aggregate: A,
-    rule: Rule<G>,
-    /// State is kept until the frontier has passed a window's end by this much.
-    lateness: Span,
-    counters: Arc<Counters>,
+pub(super) struct Bucket<K, C> {
+    pub(super) cells: Table<Place<K>, C>,
+    pub(super) timers: Timers<Place<K>>,
 }
 
 /// All open windows of one worker, with a trigger `G` and a way `M` in which results go together.
 pub struct Firings<K, D, W, F, A: Aggregate<D>, G: TriggerLogic, M: Accumulation<K, A::Output>> {
-    by: W,
+    pub(super) by: W,
     key: F,
-    firing: Firing<A, G>,
+    pub(super) firing: Firing<A, G>,
     /// Windows by end.
-    open: BTreeMap<EventTime, Bucket<K, Cell<A::State, G::State, M::Kept>>>,
+    pub(super) open: BTreeMap<EventTime, Bucket<K, Cell<A::State, G::State, M::Kept>>>,
     /// Keys to ask at the end of the tick.
     listed: Vec<(EventTime, Place<K>)>,
     /// The windows of a row.
@@ -98,12 +48,12 @@ pub struct Firings<K, D, W, F, A: Aggregate<D>, G: TriggerLogic, M: Accumulation
     /// ones have come.
     passed: (EventTime, usize),
     /// The latest processing time that is known, and whether a cut knows it.
-    wall: (EventTime, bool),
-    epoch: Epoch,
+    pub(super) wall: (EventTime, bool),
+    pub(super) epoch: Epoch,
     /// Windows have been dropped that a cut holds.
-    dropped: bool,
+    pub(super) dropped: bool,
     /// The frontier as of the last tick.
-    frontier: EventTime,
+    pub(super) frontier: EventTime,
 }
 
 impl<K, D, W, F, A, G, M> Firings<K, D, W, F, A, G, M>
@@ -152,7 +102,7 @@ where
             for (&end, bucket) in &mut self.open {
                 for place in bucket.timers.due(now) {
                     let hash = place.stable_hash();
-                    if let Some(cell) = bucket.cells.get_mut(hash, &place, self.epoch) {
+                    if let Some(cell) = bucket.cells.get_unsaved(hash, &place) {
                         cell.timers = cell.timers.after(now);
                         if !std::mem::replace(&mut cell.listed, true) {
                             self.listed.push((end, place));
@@ -175,9 +125,10 @@ where
             // All keys of these windows are looked at below.
             return;
         }
-        let Some(bucket) = open.get_mut(&end) else { return };
-        let Some(cell) = bucket.cells.get_mut(place.stable_hash(), &place, *epoch) else { return };
-        let window = Window { start: place.start, end };
+        let Some(Bucket { cells, timers }) = open.get_mut(&end) else { return };
+        let (window, hash) = (Window { start: place.start, end }, place.stable_hash());
+        // Whatever has rows in this tick is part of the next cut already.
+        let Some(cell) = cells.get_unsaved(hash, &place) else { return };
         cell.listed = false;
         let fresh = std::mem::take(&mut cell.fresh);
         if end <= now.before {
@@ -189,11 +140,14 @@ where
         if fresh > 0 {
             cell.trigger.came(&firing.rule, u64::from(fresh), window, now);
         }
-        if cell.trigger.is_due(&firing.rule, window, now) {
+        if cell.trigger.is_due(&firing.rule, window, now)
+            && let Some(cell) = cells.get_mut(hash, &place, *epoch)
+        {
             firing.fire::<_, _, M>(cell, place.key.clone(), window, now, out);
         }
+        let Some(cell) = cells.get_unsaved(hash, &place) else { return };
         let wake = cell.trigger.wake(&firing.rule, window, now);
-        bucket.timers.set(&mut cell.timers, wake, place);
+        timers.set(&mut cell.timers, wake, place);
     }
 
     /// Sends the results on time of windows that stay open, as far as the fuel reaches. Returns
@@ -212,7 +166,7 @@ where
             }
             bucket.timers = Timers::default();
             let (looked_at, done) =
-                bucket.cells.visit(&mut passed.1, fuel.left(), *epoch, |place, cell| {
+                bucket.cells.visit_mut(&mut passed.1, fuel.left(), *epoch, |place, cell| {
                     (cell.listed, cell.fresh, cell.timers) = (false, 0, Wake::NEVER);
                     let fires = cell.trigger.rows() > 0 || firing.rule.fire_empty;
                     if fires {
@@ -262,42 +216,6 @@ where
             }
         }
         true
-    }
-}
-
-impl<A, G> Firing<A, G> {
-    /// Sends a result of a key in a window.
-    fn fire<K, D, M>(
-        &self,
-        cell: &mut Cell<A::State, G::State, M::Kept>,
-        key: K,
-        window: Window,
-        now: Now,
-        out: &mut Emit<M::Out, D>,
-    ) where
-        A: Aggregate<D>,
-        G: TriggerLogic,
-        M: Accumulation<K, A::Output>,
-    {
-        let timing = match (now.frontier < window.end, now.before < window.end) {
-            (true, _) => Timing::Early,
-            (false, true) => Timing::OnTime,
-            (false, false) => Timing::Late,
-        };
-        let last = now.frontier >= window.end.plus(self.lateness);
-        let pane = Pane { index: cell.panes, timing, last };
-        let value = self.aggregate.finish(&cell.state);
-        let time = window.last();
-        let behind = if timing == Timing::Late { time.behind(now.before) } else { Span::ZERO };
-        M::send(&mut cell.kept, WindowResult { key, window, value, pane }, |data| {
-            out.rows.push(Timed { time, behind, data });
-        });
-        cell.panes += 1;
-        cell.trigger.fired(&self.rule, window, now);
-        if M::STARTS_ANEW {
-            cell.state = self.aggregate.create();
-        }
-        self.counters.fired.add(1);
     }
 }
 
@@ -381,86 +299,8 @@ where
     }
 }
 
-impl<S, G: Default, P: Default> Cell<S, G, P> {
-    fn new(state: S) -> Self {
-        let (trigger, kept) = (TriggerState::default(), P::default());
-        Cell { state, trigger, panes: 0, kept, listed: false, fresh: 0, timers: Wake::NEVER }
-    }
-}
-
 impl<K: Key, C> Default for Bucket<K, C> {
     fn default() -> Self {
         Bucket { cells: Table::default(), timers: Timers::default() }
-    }
-}
-
-/// Where the windows with an end are saved.
-fn saved_at(end: EventTime) -> (u8, i64) {
-    match end {
-        EventTime::MAX => (UNBOUNDED, i64::MAX - 1),
-        end => (BOUNDED, end.micros()),
-    }
-}
-
-/// Entries are the keys of each window, in the bucket of its end.
-impl<K, D, W, F, A, G, M> State for Firings<K, D, W, F, A, G, M>
-where
-    K: Key,
-    W: std::fmt::Debug,
-    A: Aggregate<D>,
-    G: TriggerLogic,
-    M: Accumulation<K, A::Output>,
-{
-    fn shape(&self) -> Shape {
-        let Firing { rule, lateness, .. } = &self.firing;
-        let parameters = (&self.by, lateness, M::NAME, rule);
-        let shape = Shape::of("firings", &parameters).with::<K>().with::<A::State>();
-        shape.with::<M::Kept>().with::<G::State>()
-    }
-
-    fn scope(&self, table: u8) -> Scope {
-        if table == WALL { Scope::Broadcast } else { Scope::Keyed }
-    }
-
-    fn save(&mut self, fuel: &mut Fuel, out: &mut Saver) -> bool {
-        for (end, bucket) in &mut self.open {
-            if !bucket.cells.save(saved_at(*end), self.epoch, fuel, out) {
-                return false;
-            }
-        }
-        if std::mem::take(&mut self.dropped) {
-            let first = self.frontier.minus(self.firing.lateness).micros().saturating_add(1);
-            out.drop_below(BOUNDED, first);
-            out.drop_below(UNBOUNDED, first);
-        }
-        if !std::mem::replace(&mut self.wall.1, true) {
-            out.put_shared(WALL, 0, 0, &(), &self.wall.0);
-        }
-        self.epoch.advance();
-        true
-    }
-
-    fn load(&mut self, entry: &Entry<'_>) -> Result<(), Corrupt> {
-        if entry.table == WALL {
-            self.wall = (entry.value()?, true);
-            return Ok(());
-        }
-        let end = match entry.table {
-            UNBOUNDED => EventTime::MAX,
-            _ => EventTime::from_micros(entry.bucket),
-        };
-        let place: Place<K> = entry.key()?;
-        let mut cell: Cell<A::State, G::State, M::Kept> = entry.value()?;
-        let Firing { rule, counters, .. } = &self.firing;
-        let bucket = self.open.entry(end).or_default();
-        if rule.trigger.fires_early() && (cell.trigger.rows() > 0 || rule.fire_empty) {
-            // It is asked at the next tick, which is when it says what it waits for.
-            let soon = Wake { wall: EventTime::MIN, frontier: EventTime::MAX };
-            bucket.timers.set(&mut cell.timers, soon, place.clone());
-        }
-        bucket.cells.load(place, cell);
-        counters.held.add(1);
-        counters.open.set(self.open.len() as u64);
-        Ok(())
     }
 }

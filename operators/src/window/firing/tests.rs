@@ -180,7 +180,7 @@ fn model<W: Assigner>(
             let seen =
                 if row.behind.is_zero() { EventTime::MIN } else { row.time.plus(row.behind) };
             by.assign(row.time, &mut |window| {
-                let end = window.end.micros() + set.lateness;
+                let end = window.end.micros().saturating_add(set.lateness);
                 if seen.max(now.before).micros() < end {
                     let history = histories.entry((window, row.data.1)).or_insert_with(|| {
                         let fire_empty = set.fire_empty;
@@ -199,7 +199,7 @@ fn model<W: Assigner>(
             let of_all = script[..=tick].iter().map(|(_, now)| (Vec::new(), *now));
             history.ticks.extend(of_all.skip(history.ticks.len()));
             let end = window.end;
-            let closes = end.micros() + set.lateness;
+            let closes = end.micros().saturating_add(set.lateness);
             if now.before.micros() >= closes {
                 continue;
             }
@@ -335,6 +335,91 @@ proptest! {
         match several {
             true => check(&Several, &set, &script, &cuts),
             false => check(&Tumbling::every(Duration::from_micros(12)), &set, &script, &cuts),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    /// Windows that merge are due when one with the rows of both is: counts add up, and the earlier
+    /// wait goes on.
+    #[test]
+    fn merged_states_are_those_of_all_rows(
+        plan in plans(),
+        ticks in prop::collection::vec((0u64..4, 0u64..4, 0i64..15, 0i64..8), 1..6),
+    ) {
+        let rule = Rule { trigger: plan.trigger(), fire_empty: false };
+        let window = Window { start: at(0), end: at(100) };
+        let [mut left, mut right, mut whole] = [(); 3].map(|()| TriggerState::default());
+        let (mut before, mut wall) = (0, 0);
+        for (in_left, in_right, later, further) in ticks {
+            wall += later;
+            let now = Now { before: at(before), frontier: at(before + further), wall: at(wall) };
+            before += further;
+            let both = in_left + in_right;
+            for (state, rows) in [(&mut left, in_left), (&mut right, in_right), (&mut whole, both)] {
+                (0..rows).for_each(|_| state.add());
+                if rows > 0 {
+                    state.came(&rule, rows, window, now);
+                }
+            }
+            let (mut merged, mut other) = (left.clone(), right.clone());
+            merged.merge(&rule, &right);
+            other.merge(&rule, &left);
+            prop_assert_eq!(&merged, &other);
+            prop_assert_eq!(&merged, &whole);
+            prop_assert_eq!(merged.is_due(&rule, window, now), whole.is_due(&rule, window, now));
+        }
+    }
+}
+
+#[test]
+fn the_sequence_that_is_further_along_counts() {
+    let one = Trigger::count(1);
+    let trigger =
+        Trigger::after_each([one.clone(), Trigger::after_each([one.clone(), one.clone()]), one]);
+    let pane = PaneSoFar {
+        window: Window { start: at(0), end: at(100) },
+        rows: 1,
+        since: Since { wall: at(0), frontier: at(0) },
+        now: Now { before: at(0), frontier: at(0), wall: at(0) },
+    };
+    let after = |results: usize| {
+        let mut places = Places::default();
+        (0..results).for_each(|_| trigger.fired(&mut places, &pane));
+        places
+    };
+    for (a, b) in [(0, 1), (1, 0), (1, 3), (2, 1), (2, 2)] {
+        let mut merged = after(a);
+        trigger.merge(&mut merged, &after(b));
+        assert_eq!(merged, after(a.max(b)), "{a} and {b} results");
+    }
+}
+
+/// The last windows of all are saved, restored, fired and dropped like others.
+#[test]
+fn windows_at_the_end_of_time() {
+    let by = Tumbling::every(Duration::from_micros(7));
+    let set = Setting { plan: Plan::Count(2), fire_empty: false, lateness: 3 };
+    let max = i64::MAX;
+    let tick = |times: &[i64], before, frontier| {
+        let rows = times.iter().map(|&time| Timed::on_time(at(time), (time, 0, 1))).collect();
+        (rows, Now { before: at(before), frontier: at(frontier), wall: at(0) })
+    };
+    let script = [
+        tick(&[max - 1, max - 8, max - 16, max], 0, 1),
+        tick(&[max - 1, max - 9], 1, max - 6),
+        tick(&[max - 2], max - 6, max - 2),
+        tick(&[max - 1], max - 2, max),
+    ];
+    let wanted = model(&by, &set, &script);
+    let fired: usize = wanted.iter().map(|[_, panes]| panes.len()).sum();
+    assert!(fired >= 4);
+    for cut in [false, true] {
+        let got = operator::<_, Discarding>(&by, &set, &script, &[(cut, 3)], Change::add);
+        for (got, [_, wanted]) in got.into_iter().zip(&wanted) {
+            assert_eq!(sorted(got), sorted(wanted.clone()));
         }
     }
 }

@@ -1,0 +1,380 @@
+//! The slices of sliding windows, and how they are put together. Plain data: no timely in here.
+//!
+//! Rows are added up by **the windows they count in**, `first..=last` of the numbers of
+//! [`Sliding`]. For a row on time that is its slice. For a row that is late for the earliest of its
+//! windows it is the rest of them, a partial result of its own if there is none like it. So nothing
+//! is ever added to a partial once its first window is complete, whatever comes late, and what was
+//! made of it then stays right.
+//!
+//! When a window is complete, the partials whose first window it is are taken into [`Running`],
+//! which holds what each key's windows are made from; every key in there has a result; then the
+//! partials whose last window it is are let go.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::running::Running;
+use super::sliding::{Slice, Sliding};
+use super::state::SPARE_TABLES;
+use super::{Pane, WindowResult};
+use crate::aggregate::Aggregate;
+use crate::events::Data;
+use crate::key::Key;
+use crate::observe::Counters;
+use crate::state::{Corrupt, Entry, Epoch, Saver, Shape, State, Table};
+use crate::tick::{Emit, Fuel, Now, TickLogic};
+use crate::time::{EventTime, Span, Timed};
+
+/// How many slices in a row are found without a search. A power of two.
+const NEAR: usize = 8;
+
+/// The first and the last window of a partial result.
+type Interval = (i128, i128);
+
+/// The slice of a row, and where its partials are while it is on time for all its windows.
+#[derive(Clone, Copy)]
+struct Run {
+    slice: Slice,
+    /// From this frontier on a row is late for the slice's first window.
+    ripe: EventTime,
+    place: usize,
+}
+
+/// What becomes of a row.
+enum Place {
+    /// It counts, in the partials at this place.
+    At(usize),
+    /// It is in no window.
+    Gap,
+    /// It is late for all its windows.
+    Late,
+}
+
+/// What is being done about a window that is complete.
+#[derive(Clone, Copy)]
+enum Step {
+    /// Partials are taken into the running ones, up to this place of a table.
+    Take(usize),
+    /// Results are given, up to this place of a table.
+    Give(usize),
+    /// Partials are let go.
+    Drop,
+}
+
+/// The state of sliding windows on one worker.
+pub struct Slices<K, F, A, S> {
+    by: Sliding,
+    /// State is kept until the frontier has passed a window's end by this much.
+    lateness: Span,
+    key: F,
+    aggregate: A,
+    /// Partials of windows that are all open yet.
+    waiting: BTreeMap<Interval, usize>,
+    /// Partials that have been taken, the last window first. They are kept to be saved.
+    taken: BTreeMap<Interval, usize>,
+    tables: Vec<Table<K, S>>,
+    /// Places in `tables` that are free.
+    free: Vec<usize>,
+    running: Running<K, S>,
+    /// The slice of the row before: rows come in runs.
+    run: Option<Run>,
+    /// The slices of rows not long before.
+    near: [Option<Run>; NEAR],
+    /// The last window that has given its results.
+    fired: i128,
+    /// The window that is giving its results.
+    firing: Option<(i128, Step)>,
+    epoch: Epoch,
+    /// Partials have been dropped that a cut holds.
+    dropped: bool,
+    /// The frontier as of the last tick.
+    frontier: EventTime,
+    counters: Arc<Counters>,
+}
+
+impl<K: Key, F, A, S> Slices<K, F, A, S> {
+    /// No window is open.
+    pub fn new(by: Sliding, lateness: Span, key: F, aggregate: A, counters: Arc<Counters>) -> Self {
+        Slices {
+            by,
+            lateness,
+            key,
+            aggregate,
+            waiting: BTreeMap::new(),
+            taken: BTreeMap::new(),
+            tables: Vec::new(),
+            free: Vec::new(),
+            running: Running::default(),
+            run: None,
+            near: [None; NEAR],
+            fired: i128::MIN,
+            firing: None,
+            epoch: Epoch::default(),
+            dropped: false,
+            frontier: EventTime::MIN,
+            counters,
+        }
+    }
+
+    /// The place of the partials of some windows, made if they are not there.
+    fn partials(&mut self, interval: Interval) -> usize {
+        *self.waiting.entry(interval).or_insert_with(|| {
+            self.free.pop().unwrap_or_else(|| {
+                self.tables.push(Table::default());
+                self.tables.len() - 1
+            })
+        })
+    }
+
+    /// Where a row at this time counts.
+    #[inline]
+    fn place(&mut self, time: EventTime, seen: EventTime, missed: &mut u64) -> Place {
+        match &self.run {
+            Some(run) if run.slice.time.contains(time) && seen < run.ripe => Place::At(run.place),
+            _ => self.find(time, seen, missed),
+        }
+    }
+
+    /// The same for a row that is not in the slice of the row before, or is late.
+    fn find(&mut self, time: EventTime, seen: EventTime, missed: &mut u64) -> Place {
+        let Some(slice) = self.by.slice_of(time) else {
+            return Place::Gap;
+        };
+        let near = (slice.first + slice.last).rem_euclid(NEAR as i128) as usize;
+        if let Some(run) = self.near[near].filter(|run| run.slice == slice && seen < run.ripe) {
+            self.run = Some(run);
+            return Place::At(run.place);
+        }
+        let ripe = self.by.window(slice.first).end.plus(self.lateness);
+        if seen < ripe {
+            let place = self.partials((slice.first, slice.last));
+            self.run = Some(Run { slice, ripe, place });
+            self.near[near] = self.run;
+            return Place::At(place);
+        }
+        let first = self.by.complete(seen, self.lateness) + 1;
+        if first > slice.last {
+            return Place::Late;
+        }
+        *missed += u64::try_from(first - slice.first).unwrap_or(u64::MAX);
+        Place::At(self.partials((first, slice.last)))
+    }
+
+    /// The next window that has records.
+    fn next(&self, before: EventTime) -> Option<i128> {
+        if !self.running.is_empty() {
+            return Some(self.fired + 1);
+        }
+        // Partials that come from a cut may have had some of their windows before it.
+        let done = self.by.complete(before, self.lateness);
+        self.waiting.first_key_value().map(|(&(first, _), _)| first.max(done + 1))
+    }
+
+    /// How many windows with records are not complete.
+    fn open(&self) -> u64 {
+        let done = self.fired.max(self.by.complete(self.frontier, self.lateness));
+        let mut last = self.taken.last_key_value().map_or(done, |(&(last, _), _)| last);
+        let mut open = last - done;
+        for &(from, to) in self.waiting.keys() {
+            open += (to - last.max(from - 1)).max(0);
+            last = last.max(to);
+        }
+        u64::try_from(open).unwrap_or(u64::MAX)
+    }
+
+    fn measure(&self) {
+        let tables = self.waiting.values().chain(self.taken.values());
+        let bytes: usize = tables.map(|&place| self.tables[place].bytes()).sum();
+        self.counters.bytes.set((bytes + self.running.bytes()) as u64);
+        self.counters.open.set(self.open());
+    }
+}
+
+impl<K, D, F, A> TickLogic<D> for Slices<K, F, A, A::State>
+where
+    K: Key,
+    D: Data,
+    F: Fn(&D) -> K + 'static,
+    A: Aggregate<D>,
+    A::Output: Data,
+{
+    type Out = WindowResult<K, A::Output>;
+    type Side = D;
+
+    fn apply(&mut self, before: EventTime, rows: &mut Vec<Timed<D>>, out: &mut Emit<Self::Out, D>) {
+        let (all, mut late, mut filtered, mut missed, mut created) =
+            (rows.len() as u64, 0, 0, 0, 0);
+        for row in rows.drain(..) {
+            let seen = row.seen_frontier().max(before);
+            let place = match self.place(row.time, seen, &mut missed) {
+                Place::At(place) => place,
+                Place::Gap => {
+                    filtered += 1;
+                    continue;
+                }
+                Place::Late => {
+                    late += 1;
+                    let behind = row.time.behind(seen);
+                    out.side.push(Timed { behind, ..row });
+                    continue;
+                }
+            };
+            let key = (self.key)(&row.data);
+            let hash = key.stable_hash();
+            let create = || self.aggregate.create();
+            let (state, new) = self.tables[place].entry(hash, key, self.epoch, create);
+            self.aggregate.add_at(state, row.time, &row.data);
+            created += u64::from(new);
+        }
+        self.counters.kept.add(all - late - filtered);
+        self.counters.late.add(late);
+        self.counters.filtered.add(filtered);
+        self.counters.late_windows.add(missed);
+        self.counters.held.add(created);
+    }
+
+    fn close(&mut self, now: Now, fuel: &mut Fuel, out: &mut Emit<Self::Out, D>) -> bool {
+        self.frontier = now.frontier;
+        let due = self.by.complete(now.frontier, self.lateness);
+        loop {
+            let (number, step) = match self.firing {
+                Some(firing) => firing,
+                None => match self.next(now.before).filter(|&next| next <= due) {
+                    Some(next) => (next, Step::Take(0)),
+                    None => break,
+                },
+            };
+            self.firing = Some((number, step));
+            if fuel.left() == 0 {
+                return false;
+            }
+            let next = match step {
+                Step::Take(from) => self.take(number, from, fuel),
+                Step::Give(from) => self.give(number, from, fuel, out),
+                Step::Drop => self.let_go(number, fuel),
+            };
+            self.firing = next.map(|step| (number, step));
+            if next.is_none() {
+                self.fired = number;
+            }
+        }
+        self.measure();
+        true
+    }
+}
+
+impl<K: Key, F, A, S: Clone> Slices<K, F, A, S> {
+    /// Takes in what the window is the first for.
+    fn take<D>(&mut self, number: i128, from: usize, fuel: &mut Fuel) -> Option<Step>
+    where
+        A: Aggregate<D, State = S>,
+    {
+        let first = self.waiting.first_entry().filter(|entry| entry.key().0 <= number);
+        let Some(entry) = first else {
+            return Some(Step::Give(0));
+        };
+        let ((first, last), place) = (*entry.key(), *entry.get());
+        let (aggregate, running) = (&self.aggregate, &mut self.running);
+        let mut looked = 1;
+        let on = self.tables[place].visit(from, fuel.left(), |key, state| {
+            looked += 1;
+            running.take(key, state, last, |to, from| aggregate.merge(to, from));
+        });
+        fuel.burn(looked);
+        if on.is_none() {
+            entry.remove();
+            self.taken.insert((last, first), place);
+            self.run = None;
+            self.near = [None; NEAR];
+        }
+        Some(Step::Take(on.unwrap_or(0)))
+    }
+
+    /// Gives the results of a window.
+    fn give<D>(
+        &mut self,
+        number: i128,
+        from: usize,
+        fuel: &mut Fuel,
+        out: &mut Emit<WindowResult<K, A::Output>, D>,
+    ) -> Option<Step>
+    where
+        A: Aggregate<D, State = S>,
+    {
+        let (window, aggregate) = (self.by.window(number), &self.aggregate);
+        let last = window.last();
+        let before = out.rows.len();
+        let merge = |to: &mut S, from: &S| aggregate.merge(to, from);
+        let on = self.running.give(number, from, fuel, merge, |key, state| {
+            let value = aggregate.finish(state);
+            let result = WindowResult { key: key.clone(), window, value, pane: Pane::FINAL };
+            out.rows.push(Timed::on_time(last, result));
+        });
+        self.counters.fired.add((out.rows.len() - before) as u64);
+        Some(on.map_or(Step::Drop, Step::Give))
+    }
+
+    /// Lets go of the partials whose last window it was.
+    fn let_go(&mut self, number: i128, fuel: &mut Fuel) -> Option<Step> {
+        let entry = self.taken.first_entry().filter(|entry| entry.key().0 <= number)?;
+        let table = &mut self.tables[*entry.get()];
+        let gone = table.drain_some(fuel.left()).count();
+        fuel.burn(gone.max(1));
+        self.counters.held.set(self.counters.held.get() - gone as u64);
+        if table.is_empty() {
+            self.dropped |= table.reset();
+            if self.free.len() >= SPARE_TABLES {
+                *table = Table::default();
+            }
+            self.free.push(entry.remove());
+        }
+        Some(Step::Drop)
+    }
+}
+
+/// Buckets are the numbers of last windows; the greatest of all can be dropped too.
+fn bucket_number(number: i128) -> i64 {
+    let bound = if number < 0 { i64::MIN } else { i64::MAX };
+    i64::try_from(number).unwrap_or(bound)
+}
+
+/// Entries are the keys of each partial, in the bucket of its last window, under the number of
+/// windows before that one. What is running is made from them again; which windows have given
+/// results follows from the frontier.
+impl<K: Key, F, A, S> State for Slices<K, F, A, S>
+where
+    S: Serialize + DeserializeOwned,
+{
+    fn shape(&self) -> Shape {
+        Shape::of("window", &(self.by, self.lateness)).with::<K>().with::<S>()
+    }
+
+    fn save(&mut self, fuel: &mut Fuel, out: &mut Saver) -> bool {
+        let waiting = self.waiting.iter().map(|(&(first, last), &place)| (first, last, place));
+        let taken = self.taken.iter().map(|(&(last, first), &place)| (first, last, place));
+        for (first, last, place) in waiting.chain(taken) {
+            let (table, bucket) = (&mut self.tables[place], bucket_number(last).min(i64::MAX - 1));
+            let under = u64::try_from(last - first).expect("windows are in order");
+            if !table.save_under((0, bucket), &under, self.epoch, fuel, out, |state| state) {
+                return false;
+            }
+        }
+        if std::mem::take(&mut self.dropped) {
+            out.drop_below(0, bucket_number(self.by.complete(self.frontier, self.lateness) + 1));
+        }
+        self.epoch.advance();
+        true
+    }
+
+    fn load(&mut self, entry: &Entry<'_>) -> Result<(), Corrupt> {
+        let (before, key): (u64, K) = entry.key()?;
+        let last = i128::from(entry.bucket);
+        let place = self.partials((last - i128::from(before), last));
+        self.tables[place].load(key, entry.value()?);
+        self.counters.held.add(1);
+        Ok(())
+    }
+}
