@@ -82,7 +82,8 @@ impl Session {
 
 impl<G> Session<G> {
     /// Neighbours that are exactly the gap apart belong together too, as in Flink and in Kafka
-    /// Streams.
+    /// Streams. A row at the very end still joins, so that a session is complete once the frontier is
+    /// past its end, not at it.
     #[must_use]
     pub fn inclusive_gap(mut self) -> Self {
         self.inclusive = true;

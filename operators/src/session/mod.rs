@@ -29,11 +29,12 @@
 //!   old result is withdrawn as it was given and the new one given; where sessions have grown
 //!   together, all their results are withdrawn, and the new one names their windows.
 //!
-//! A result's event time is the last instant at which a record still joins its session, `end − 1`
-//! (`end` with an inclusive gap). A session that fires at e was incomplete at f(e−1), so that this
-//! instant is not before f(e−1) less what the operator waits: results on time are on time
-//! downstream as well, with a delay of the lateness for `aggregate` and none for `retracting`.
-//! Corrections lie behind that; their `behind` says how far, which is the lateness at most.
+//! A result's event time is the last instant at which a record still joins its session: `end − 1`,
+//! or `end` with an inclusive gap, where all that is said of ends here holds a microsecond later. A
+//! session that fires at e was incomplete at f(e−1), so that this instant is not before f(e−1) less
+//! what the operator waits: results on time are on time downstream as well, with a delay of the
+//! lateness for `aggregate` and none for `retracting`. Corrections lie behind that; their `behind`
+//! says how far, which is the lateness at most.
 //!
 //! The idea of windows that merge is that of Akidau et al., *The Dataflow Model* (VLDB 2015).
 //!

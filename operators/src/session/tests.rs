@@ -485,3 +485,17 @@ fn a_cut_writes_the_sessions_that_were_touched() {
     assert_eq!(written(vec![(9, 5_000)], 10_000_000), gone);
     assert_eq!(written(vec![], 20_000_000), 0);
 }
+/// Where the operator's frontier is ahead of the row's partition, which was idle, it is the judge:
+/// the session that the row would have joined is gone.
+#[test]
+fn a_row_from_an_idle_partition_is_judged_by_the_operator() {
+    let mut ticks = script(&[(&[0], 100), (&[], 100), (&[], i64::MAX)]);
+    for time in [5, 99, 100] {
+        let data = Row { source: 0, partition: 1, time, key: 7, value: 1 };
+        ticks[1].0.push(Timed::on_time(at(time), data));
+    }
+    let (given, counts) = drive::<FinalOnly>(plan(10, 0), &ticks, 64, &[]);
+    let late: Vec<_> = given[1].1.iter().map(|row| (row.time, row.behind.micros())).collect();
+    assert_eq!(late, [(at(5), 95), (at(99), 1)]);
+    assert_eq!((given[2].0.len(), counts.late, counts.fired), (1, 2, 2));
+}
