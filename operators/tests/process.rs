@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use tiderace_operators::observe::Counters;
 use tiderace_operators::order::Sort;
 use tiderace_operators::prelude::*;
-use tiderace_operators::process::{Alone, Context, Process, Processes, Timer};
+use tiderace_operators::process::{Alone, Context, Process, Processes, Timer, ZScore};
 use tiderace_operators::state::{Saver, Snapshot, State};
 use tiderace_operators::testing::{Feed, Out, Row, Workers, feeds, judged, run, run_cut, sorted};
 use tiderace_operators::tick::{Emit, Fuel, Now, TickLogic};
@@ -357,4 +357,50 @@ fn the_edges_of_timers() {
     edges.row(at(40), 100);
     let last = edges.advance(EventTime::MAX);
     assert_eq!(last, [event(100), wall(40, 100)], "at the end all timers fire");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(30))]
+
+    /// Scores against mean and deviation of the values before, each computed from the whole list.
+    #[test]
+    fn z_scores(feed in feeds(), cuts in cuts(), sigma in 0.0f64..3.0, min_samples in 0u64..6) {
+        let mut values: BTreeMap<u8, Vec<f64>> = BTreeMap::new();
+        let mut rows: Vec<_> = judged(&feed).into_iter().filter(|(row, f)| row.time >= *f).collect();
+        rows.sort_by_key(|(row, _)| (row.time, postcard::to_allocvec(row).unwrap()));
+        let mut wanted = Vec::new();
+        for (row, _) in rows {
+            let past = values.entry(row.key).or_default();
+            let n = past.len() as f64;
+            let mean = past.iter().sum::<f64>() / n;
+            let deviation = (past.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n).sqrt();
+            let x = f64::from(row.value / 10);
+            let enough = past.len() as u64 >= min_samples.max(1) && deviation > 1e-9;
+            wanted.push((row, enough.then_some((x - mean) / deviation)));
+            past.push(x);
+        }
+        let last = Workers::processes(2, 2);
+        let ran = run_cut(&feed, &cuts, last, move |inputs, out: &Out<_>| {
+            let rows = inputs[0].key_by(|row| row.key).sort("sorted", Sort::by_time());
+            let score = ZScore::new(sigma, min_samples, |row: &Row| f64::from(row.value / 10));
+            let scored = rows.key_by(|row| row.key).process("scored", score);
+            out.gather(&scored, |row| (row.data.data, row.data.score, row.data.anomaly));
+        });
+        let mut got = ran.rows;
+        got.sort_by_key(|row| row.0);
+        wanted.sort_by_key(|row| row.0);
+        prop_assert_eq!(got.len(), wanted.len());
+        for (got, wanted) in got.into_iter().zip(wanted) {
+            prop_assert_eq!((got.0, got.1.is_some()), (wanted.0, wanted.1.is_some()));
+            let (score, exact) = (got.1.unwrap_or_default(), wanted.1.unwrap_or_default());
+            prop_assert!((score - exact).abs() < 1e-6 * (1.0 + exact.abs()));
+            prop_assert_eq!(got.2, got.1.is_some_and(|score| score.abs() > sigma));
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "z-score: the threshold must be at least 0, and is NaN")]
+fn no_threshold_is_refused() {
+    let _ = ZScore::new(f64::NAN, 1, |x: &f64| *x);
 }
