@@ -15,9 +15,13 @@ mod support;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use differential_dataflow::AsCollection;
 use hashbrown::{HashMap, HashSet};
 use support::{BOUND, Counting, Event, Row, event, load, measure, program};
 use tiderace_operators::prelude::*;
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::generic::Operator;
+use timely::dataflow::operators::{Inspect, Probe};
 
 #[global_allocator]
 static MEMORY: Counting = Counting;
@@ -141,8 +145,10 @@ fn view_count(events: u64, keys: u64) -> (u64, u64) {
     program(events, keys, 1, |input, tally| {
         let keyed = input.map(|(key, _)| (key, ()));
         let counts = keyed.view("events", Retain::forever()).count();
-        let (counts, _) = counts.collection();
-        counts.inner.inspect(move |((_, count), _, diff)| tally.add_signed(*count * *diff as i64));
+        counts
+            .collection()
+            .inner
+            .inspect(move |((_, count), _, diff)| tally.add_signed(*count * *diff as i64));
         input.watch();
     })
 }
@@ -181,6 +187,35 @@ fn rows(events: u64, keys: u64) -> Vec<Row> {
             of_windows(events, keys, (Count, Sum::of(value)), |(n, _)| *n)
         })
         .gives(counted),
+        Row::new("composite of 8", move || {
+            let eight = (
+                Count,
+                FastSum::of(value),
+                FastMean::of(value),
+                Min::of(value),
+                Max::of(value),
+                First::of(value),
+                Last::of(value),
+                FastVarPop::of(value),
+            );
+            of_windows(events, keys, eight, |of| of.0)
+        })
+        .gives(counted),
+        Row::new("sliding 60:1", move || {
+            program(events, keys, 1, |input, tally| {
+                let sixtieth = Duration::from_micros(WINDOW as u64 / 60);
+                let windows =
+                    input.key_by(|event| event.0).window(Sliding::of(sixtieth * 60, sixtieth));
+                let windows = windows.aggregate("windows", Count);
+                windows.inspect(move |row| tally.add(row.data.value));
+            })
+        }),
+        Row::new("session", move || {
+            program(events, keys, 1, |input, tally| {
+                let sessions = input.key_by(|event| event.0).session(Session::gap(secs(1)));
+                sessions.aggregate("sessions", Count).inspect(move |row| tally.add(row.data.value));
+            })
+        }),
         Row::new("bare set", move || bare_set(events, keys)),
         Row::new("dedup", move || {
             program(events, keys, 1, |input, tally| {
@@ -194,6 +229,8 @@ fn rows(events: u64, keys: u64) -> Vec<Row> {
             })
         })
         .gives(bare_set(events, keys)),
+        Row::new("count_total", move || raw_count(events, keys)),
+        Row::new("view count", move || view_count(events, keys)),
     ]
 }
 

@@ -85,6 +85,25 @@ fn watermark_demo() {
 }
 
 #[test]
+fn aggregation_demo() {
+    assert_eq!(runs("aggregation_demo").len(), 5);
+}
+
+#[test]
+fn multi_key_sliding_window() {
+    let lines = runs("multi_key_sliding_window");
+    assert_eq!(lines.len(), 102);
+    assert!(lines.contains(&"us cart until  90 s: 60 requests, 55.0 ms, 60 ms".to_owned()));
+}
+
+#[test]
+fn stream_processor_demo() {
+    let lines = runs("stream_processor_demo");
+    let visit = "visit of user 1, minutes 0 to 29: purchases 20.0, average 109.5";
+    assert!(lines.iter().any(|line| line.starts_with(visit)), "{lines:#?}");
+}
+
+#[test]
 fn event_deduplication_demo() {
     let lines = runs("event_deduplication_demo");
     assert!(lines.contains(&"passed 60, together 31770 cents".to_owned()), "{lines:#?}");

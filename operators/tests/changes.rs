@@ -49,7 +49,7 @@ proptest! {
             let large = small.key_by(|_| 0u8).window(every(LARGE));
             let counts = (
                 Sum::of(|row: &(Window, u8, u64)| row.2),
-                RetractableMax::of(|row: &(Window, u8, u64)| row.2),
+                Max::of(|row: &(Window, u8, u64)| row.2).retractable(),
             );
             let large = large.aggregate("large", Signed::of(counts));
             out.gather(&large, |row| {
