@@ -89,6 +89,12 @@ fn nothing_is_allocated_per_record() {
         }),
     );
     program(
+        "sessions",
+        per_record(move |events| {
+            events.key_by(key).session(Session::gap(size)).aggregate("sessions", Sum::of(value));
+        }),
+    );
+    program(
         "dedup",
         per_record(move |events| {
             events.key_by(key).dedup("once", Horizon::within(size));
