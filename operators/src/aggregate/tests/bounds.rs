@@ -138,6 +138,9 @@ fn scores_wait_for_samples_and_need_a_spread() {
     let score = scores.score(16.0).expect("five values came before");
     assert!((score - 10.0 / 2.4_f64.sqrt()).abs() < 1e-12, "{score}");
     assert!(scores.is_unusual(score) && scores.is_unusual(-2.1) && !scores.is_unusual(2.0));
+    let mut early = ZScore::new(3, 2.0);
+    let found = [1.0, 3.0, 4.0, 9.0].map(|x| early.observe(x).is_some());
+    assert_eq!(found, [false, false, false, true]);
     let bytes = postcard::to_allocvec(&scores).expect("it can be written");
     assert_eq!(postcard::from_bytes::<ZScore>(&bytes).expect("and read"), scores);
 }
