@@ -184,6 +184,7 @@ where
 }
 
 /// Every process's sockets to the others.
+#[allow(clippy::needless_range_loop, reason = "a pair has two places in the table")]
 fn sockets(processes: usize) -> Vec<Vec<Option<UnixStream>>> {
     let mut all: Vec<Vec<Option<UnixStream>>> =
         (0..processes).map(|_| (0..processes).map(|_| None).collect()).collect();
