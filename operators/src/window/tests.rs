@@ -63,7 +63,7 @@ where
             counters.held.set(0);
             logic = make(counters.clone());
             if let Some(state) = snapshot.operator("windows") {
-                state.each(|entry| logic.load(&entry)).unwrap();
+                state.each(|entry| logic.load(entry)).unwrap();
             }
         }
     }
@@ -122,13 +122,21 @@ proptest! {
         same(|counters| Totals::new(steps, late, key, Count, counters), &ticks, fuel);
         let by = Custom::by(sliding);
         same(|counters| ManyWindows::new(by, late, key, Count, counters), &ticks, fuel);
-        // What is shared between windows is what each of them has on its own.
-        let each = drive(|counters| ManyWindows::new(by, late, key, Count, counters), &ticks, fuel, false);
-        let shared = drive(|counters| Slices::new(sliding, late, key, Count, counters), &ticks, fuel, false);
-        prop_assert_eq!(shared, each);
-        let by = Custom::by(steps);
-        let each = drive(|counters| ManyWindows::new(by, late, key, Count, counters), &ticks, fuel, false);
-        let shared = drive(|counters| Totals::new(steps, late, key, Count, counters), &ticks, fuel, false);
-        prop_assert_eq!(shared, each);
+        // What is shared between windows, or known of them, is what each of them has on its own.
+        macro_rules! alone {
+            ($by:expr, $state:ident) => {
+                let state = |counters| $state::new($by, late, key, Count, counters);
+                let alone =
+                    |counters| ManyWindows::new(Custom::by($by), late, key, Count, counters);
+                prop_assert_eq!(
+                    drive(state, &ticks, fuel, false),
+                    drive(alone, &ticks, fuel, false)
+                );
+            };
+        }
+        alone!(tumbling, Windows);
+        alone!(Global, Windows);
+        alone!(sliding, Slices);
+        alone!(steps, Totals);
     }
 }
