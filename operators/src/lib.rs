@@ -50,6 +50,7 @@ pub mod prelude {
     pub use crate::flow::Limited;
     pub use crate::flow::rate::Rate;
     pub use crate::input::EventInput;
+    pub use crate::join::{AsOf, Bound, Interval};
     pub use crate::key::Key;
     pub use crate::observe::Observer;
     pub use crate::order::{Sort, TopRow};

@@ -42,7 +42,7 @@ fn ticks() -> impl Strategy<Value = Vec<Tick>> {
 }
 
 fn value(row: Row) -> Option<Row> {
-    (row.3 % 3 != 0).then_some(row)
+    (!row.3.is_multiple_of(3)).then_some(row)
 }
 
 fn back(frontier: i64, by: i64) -> i64 {

@@ -8,7 +8,7 @@ use crate::key::Key;
 use crate::keyed::Keyed;
 use crate::tick::Side;
 use crate::time::EventTime;
-use crate::window::{Tumbling, WindowResult, Windowed, WithLate};
+use crate::window::{SideBySide, WindowResult, Windowed, WithLate};
 
 /// Of the rows of two sides: an aggregate of the left ones, and one of the right ones.
 #[derive(Clone, Copy, Debug)]
@@ -46,12 +46,48 @@ impl<L, R, A: Aggregate<L>, B: Aggregate<R>> Aggregate<Side<L, R>> for Both<A, B
     }
 }
 
-impl<'scope, T: Tick, L: ExchangeData + Data, FL> Windowed<'scope, T, L, FL, Tumbling> {
+impl<'scope, T: Tick, L: ExchangeData + Data, FL, W: SideBySide> Windowed<'scope, T, L, FL, W> {
     /// For each key and window with a row on either side: an aggregate of the left rows and one of
     /// the right ones, where a side without rows gives its aggregate of none.
     ///
     /// It is a window over the union of both streams, and goes by the lesser of their frontiers. It
     /// keeps one entry per key and window, and no rows.
+    ///
+    /// ```
+    /// use std::sync::{Arc, Mutex};
+    /// use tiderace_operators::prelude::*;
+    ///
+    /// let results = Arc::new(Mutex::new(Vec::new()));
+    /// let late = Arc::new(Mutex::new(0));
+    /// let (into, late_in) = (results.clone(), late.clone());
+    /// timely::execute_directly(move |worker| {
+    ///     let observer = Observer::default();
+    ///     let (mut views, mut sales) = worker.dataflow::<u64, _, _>(|scope| {
+    ///         let policy = Policy::ascending();
+    ///         let (views_in, views) = EventInput::<u8>::new(scope, 0, policy, &observer);
+    ///         let (sales_in, sales) = EventInput::<(u8, i64)>::new(scope, 1, policy, &observer);
+    ///         let both = views.key_by(|&item| item).window(Tumbling::every(secs(10))).cogroup(
+    ///             "both",
+    ///             sales.key_by(|sale| sale.0),
+    ///             Count,
+    ///             Sum::of(|sale: &(u8, i64)| sale.1),
+    ///         );
+    ///         both.inspect(move |row| into.lock().unwrap().push((row.data.key, row.data.value)));
+    ///         both.late().inspect(move |_| *late_in.lock().unwrap() += 1);
+    ///         (views_in, sales_in)
+    ///     });
+    ///     let at = EventTime::from_secs;
+    ///     [(1, 7), (9, 7), (3, 8)].map(|(second, item)| views.send(0, at(second), item));
+    ///     views.end_tick();
+    ///     [(2, 5), (11, 6), (4, 9)].map(|(second, euros)| sales.send(0, at(second), (7, euros)));
+    ///     sales.finish(); // the last sale was late: its window is complete
+    ///     views.finish();
+    /// });
+    /// let mut results = results.lock().unwrap().clone();
+    /// results.sort();
+    /// assert_eq!(results, [(7, (0, 6)), (7, (2, 5)), (8, (1, 0))]);
+    /// assert_eq!(*late.lock().unwrap(), 1);
+    /// ```
     pub fn cogroup<K, R, FR, A, B>(
         self,
         name: &str,

@@ -26,7 +26,7 @@ struct Cursor {
     rows: Option<(u32, u32)>,
 }
 
-/// All open windows of one worker, by their ends.
+/// All open windows of one worker, by their ends: no two of them end together.
 pub struct WindowJoin<K, L, R, FL, FR, J, W> {
     by: W,
     keys: (FL, FR),
@@ -46,9 +46,10 @@ pub struct WindowJoin<K, L, R, FL, FR, J, W> {
     kind: PhantomData<J>,
 }
 
-/// Buckets are numbered by their end; the last one of all, which has no end, can be dropped too.
-fn bucket_number(end: EventTime) -> i64 {
-    end.micros().min(i64::MAX - 1)
+/// The buckets of a cut are numbered by their end; the last one of all, which has no end, can be
+/// dropped too.
+fn bucket_number(end: i64) -> i64 {
+    end.min(i64::MAX - 1)
 }
 
 impl<K, L, R, FL, FR, J, W> WindowJoin<K, L, R, FL, FR, J, W>
@@ -97,8 +98,9 @@ where
         let missed = all - windows.len() - 1;
         let (time, behind) = (row.time, row.time.behind(seen));
         let mut insert = |window: Window, data: Side<L, R>| {
-            let bucket = bucket_number(window.end);
-            open.insert(bucket, window);
+            let bucket = window.end.micros();
+            let known = *open.entry(bucket).or_insert(window);
+            assert!(known == window, "window join: {known:?} and {window:?} end together");
             match data {
                 Side::Left(row) => {
                     let key = (keys.0)(&row);
@@ -248,7 +250,7 @@ where
             if sent {
                 self.cursor.key = usize::MAX;
             }
-            let next = Some(bucket.saturating_add(1));
+            let next = bucket.checked_add(1);
             if !sent || !self.left.drop_below(next, fuel) || !self.right.drop_below(next, fuel) {
                 self.count();
                 return false;
@@ -279,7 +281,7 @@ where
     }
 
     fn save(&mut self, fuel: &mut Fuel, out: &mut Saver) -> bool {
-        let bucket_of = |bucket, _| Some(bucket);
+        let bucket_of = |end, _| Some(bucket_number(end));
         if !self.left.save(0, bucket_of, fuel, out) || !self.right.save(1, bucket_of, fuel, out) {
             return false;
         }
@@ -293,31 +295,37 @@ where
     }
 
     fn load(&mut self, entry: &Entry<'_>) -> Result<(), Corrupt> {
-        let (time, sequence) = match entry.table {
+        // The window is that of the row's which ends there.
+        let WindowJoin { by, open, .. } = self;
+        let mut end = |time| {
+            let mut end = entry.bucket;
+            by.assign(time, &mut |window: Window| {
+                if bucket_number(window.end.micros()) == entry.bucket {
+                    end = window.end.micros();
+                    open.insert(end, window);
+                }
+            });
+            end
+        };
+        let sequence = match entry.table {
             0 => {
                 let mut slot = Buffer::<K, L>::read(entry)?;
                 let key = (self.keys.0)(&slot.row);
                 slot.hash = key.stable_hash();
-                let read = (slot.time, slot.sequence);
-                self.left.load(entry.bucket, key, slot);
-                read
+                let (end, sequence) = (end(slot.time), slot.sequence);
+                self.left.load(end, key, slot);
+                sequence
             }
             1 => {
                 let mut slot = Buffer::<K, R>::read(entry)?;
                 let key = (self.keys.1)(&slot.row);
                 slot.hash = key.stable_hash();
-                let read = (slot.time, slot.sequence);
-                self.right.load(entry.bucket, key, slot);
-                read
+                let (end, sequence) = (end(slot.time), slot.sequence);
+                self.right.load(end, key, slot);
+                sequence
             }
             table => return Err(Corrupt(format!("a window join has no table {table}"))),
         };
-        let open = &mut self.open;
-        self.by.assign(time, &mut |window: Window| {
-            if bucket_number(window.end) == entry.bucket {
-                open.insert(entry.bucket, window);
-            }
-        });
         self.sequence = self.sequence.max(sequence + 1);
         self.count();
         Ok(())
