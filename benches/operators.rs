@@ -16,12 +16,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use differential_dataflow::AsCollection;
+use differential_dataflow::operators::CountTotal;
 use hashbrown::{HashMap, HashSet};
 use support::{BOUND, Counting, Event, Row, event, load, measure, program};
 use tiderace_operators::prelude::*;
 use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::Inspect;
 use timely::dataflow::operators::generic::Operator;
-use timely::dataflow::operators::{Inspect, Probe};
 
 #[global_allocator]
 static MEMORY: Counting = Counting;

@@ -38,15 +38,18 @@ fn run() -> Result<(), Error> {
 
             let of = Of::<Response>::rows();
             let millis = |r: &Response| r.millis;
-            let plain = (of.count(), of.sum(millis), of.mean(millis), of.min(millis), of.max(millis));
+            let plain =
+                (of.count(), of.sum(millis), of.mean(millis), of.min(millis), of.max(millis));
             let spread = (of.var_pop(millis), of.var_sample(millis), of.std_pop(millis));
             let ranks = (
                 Percentile::of(50.0, millis),
                 Percentile::of(95.0, millis),
                 PercentileCont::of(95.0, millis),
             );
-            let order = (First::of(|r: &Response| r.page.clone()), Last::of(|r: &Response| r.page.clone()));
-            let values = (Distinct::of(|r: &Response| r.user), Mode::of(|r: &Response| r.page.clone()));
+            let order =
+                (First::of(|r: &Response| r.page.clone()), Last::of(|r: &Response| r.page.clone()));
+            let values =
+                (Distinct::of(|r: &Response| r.user), Mode::of(|r: &Response| r.page.clone()));
             // A tuple of aggregates is an aggregate, also of tuples.
             let all = (plain, spread, ranks, order, values);
             let minute = responses.events.key_by(|_| 0u8).window(Tumbling::every(mins(1)));
@@ -69,7 +72,10 @@ fn run() -> Result<(), Error> {
     found.iter().for_each(|line| println!("{line}"));
     if matches!(&outcome, Outcome::Finished { process, .. } if process.processes() == 1) {
         assert_eq!(found.len(), 5);
-        assert_eq!(found[0], "count, sum, mean, least, most: (60, 1800.0, 30.0, Some(10.0), Some(50.0))");
+        assert_eq!(
+            found[0],
+            "count, sum, mean, least, most: (60, 1800.0, 30.0, Some(10.0), Some(50.0))"
+        );
         assert!(found.contains(&"first and last page: (Some(\"/\"), Some(\"/pay\"))".to_owned()));
     }
     Ok(())

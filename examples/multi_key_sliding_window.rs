@@ -70,7 +70,9 @@ fn run() -> Result<(), Error> {
     found.sort_by(|a, b| a.partial_cmp(b).expect("means are numbers"));
     for (region, service, end, count, mean, slowest) in &found {
         let slowest = slowest.expect("there are requests");
-        println!("{region} {service} until {end:>3} s: {count} requests, {mean:.1} ms, {slowest} ms");
+        println!(
+            "{region} {service} until {end:>3} s: {count} requests, {mean:.1} ms, {slowest} ms"
+        );
     }
     // With several processes each has only its own share of the results.
     if matches!(&outcome, Outcome::Finished { process, .. } if process.processes() == 1) {

@@ -196,10 +196,9 @@ fn shifted(limbs: [u64; 4], by: u32) -> Option<[u64; 4]> {
         return None;
     }
     let mut up = [0; 4];
-    for place in places..4 {
-        let from = place - places;
+    for (from, limb) in up[places..].iter_mut().enumerate() {
         let below = if from > 0 && bits > 0 { limbs[from - 1] >> (64 - bits) } else { 0 };
-        up[place] = limbs[from] << bits | below;
+        *limb = limbs[from] << bits | below;
     }
     // It fits if it comes back the same.
     let mut back = [0; 4];
