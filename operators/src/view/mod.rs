@@ -82,6 +82,8 @@ mod output;
 mod retain;
 mod row;
 mod span;
+#[cfg(test)]
+mod tests;
 mod upsert;
 
 pub use input::Retained;

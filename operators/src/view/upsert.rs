@@ -53,7 +53,7 @@ struct Last<V> {
 }
 
 /// The newest value of each key.
-struct Newest<K, V> {
+pub(super) struct Newest<K, V> {
     keys: Table<K, Last<V>>,
     /// Keys that have changed in this tick.
     touched: Vec<K>,
@@ -64,7 +64,7 @@ struct Newest<K, V> {
 }
 
 impl<K: UpsertKey, V> Newest<K, V> {
-    fn new(counters: Arc<Counters>) -> Self {
+    pub fn new(counters: Arc<Counters>) -> Self {
         let (touched, restored) = (Vec::new(), VecDeque::new());
         Newest { keys: Table::default(), touched, restored, epoch: Epoch::default(), counters }
     }
