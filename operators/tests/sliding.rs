@@ -184,3 +184,16 @@ fn gaps_have_to_be_asked_for() {
         });
     });
 }
+
+#[test]
+#[should_panic(expected = "moves: sliding window: the slide of 10000000 us is longer")]
+fn gaps_have_to_be_asked_for_with_triggers_too() {
+    timely::execute_directly(|worker| {
+        worker.dataflow::<u64, _, _>(|scope| {
+            let policy = Policy::ascending();
+            let (_, events) = EventInput::<u64>::new(scope, 0, policy, &Observer::default());
+            let windows = events.key_by(|&key| key).window(Sliding::of(secs(5), secs(10)));
+            windows.trigger(Trigger::count(3)).retracting("moves", Count);
+        });
+    });
+}

@@ -10,6 +10,12 @@ pub trait Assigner: Clone + Debug + 'static {
     /// Calls `f` with each window that the instant is in, in the order of their ends. Every one of
     /// them contains the instant.
     fn assign(&self, time: EventTime, f: &mut impl FnMut(Window));
+
+    /// Refuses parameters that make no sense together, by a panic with the name of the operator that
+    /// is being built. Most have been refused before.
+    fn check(&self, name: &str) {
+        let _ = name;
+    }
 }
 
 /// Assigns every instant to just one window: event time cut into pieces side by side.

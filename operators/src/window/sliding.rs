@@ -115,16 +115,6 @@ impl Sliding {
         Sliding { gaps: true, ..self }
     }
 
-    /// Refuses gaps that were not asked for.
-    pub(super) fn check(&self, name: &str) {
-        let (size, slide) = (self.size, self.slide);
-        assert!(
-            self.gaps || slide <= size,
-            "{name}: sliding window: the slide of {slide} us is longer than the size of {size} us, \
-             so records between windows would not count; say allow_gaps() if that is meant"
-        );
-    }
-
     /// The number of the last window that starts at this instant or before.
     #[inline]
     fn number(&self, time: EventTime) -> i128 {
@@ -177,6 +167,15 @@ impl Assigner for Sliding {
         if let Some(slice) = self.slice_of(time) {
             (slice.first..=slice.last).for_each(|number| f(self.window(number)));
         }
+    }
+
+    fn check(&self, name: &str) {
+        let (size, slide) = (self.size, self.slide);
+        assert!(
+            self.gaps || slide <= size,
+            "{name}: sliding window: the slide of {slide} us is longer than the size of {size} us, \
+             so records between windows would not count; say allow_gaps() if that is meant"
+        );
     }
 }
 

@@ -233,6 +233,7 @@ impl<'scope, T: Tick, D: ExchangeData + Data, F, W: Assigner, G: TriggerLogic>
         let Windowed { keyed: Keyed { events, key }, by, lateness } = self.windowed;
         let clock = events.clock();
         let lateness = lateness.max(clock.late());
+        by.check(name);
         let counters = clock.observer().register(name, "window", events.scope().index());
         let by_key = key.clone();
         let pact = Exchange::new(move |row: &Timed<D>| route(by_key(&row.data).stable_hash()));
