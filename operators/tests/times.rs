@@ -161,3 +161,27 @@ fn the_edge_of_going_back() {
         assert_eq!(ran.rows.iter().filter(|row| row.0 == 1).count(), late, "back {back}");
     }
 }
+
+/// Of a stream in order and the same stream moved either way, the one that is behind holds the union.
+#[test]
+fn a_union_waits_for_the_branch_that_is_behind() {
+    for by in [-50, 50] {
+        let mut feed = Feed::new(Span::ZERO);
+        for n in 0..40 {
+            let row = Row { source: 0, partition: 0, time: n * 10, key: 0, value: 0 };
+            feed.row(0, 0, EventTime::from_micros(row.time), row);
+            feed.end_tick_after(true);
+        }
+        let ran = run(&feed, Workers::threads(1), move |inputs, out: &Out<_>| {
+            gather(&inputs[0].union(&inputs[0].shift(shift(by))), out, 20);
+        });
+        let none_late = ran.rows.iter().all(|row| row.0 == 0);
+        assert!(none_late, "moved by {by}: {:?}", ran.rows);
+        let united = inputs_of(&feed, by);
+        assert_eq!(sorted(ran.rows), windows(united, 20));
+    }
+}
+
+fn inputs_of(feed: &Feed<Row>, by: i64) -> impl Iterator<Item = (Row, i64, i64)> {
+    judged(feed).into_iter().flat_map(move |(row, _)| [(row, row.time, 0), (row, row.time + by, 0)])
+}
