@@ -121,7 +121,7 @@ fn parameters() -> impl Strategy<Value = By> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(tiderace_operators::testing::cases(60))]
 
     #[test]
     fn agree_with_the_model(feed in feeds_of(2), by in parameters()) {

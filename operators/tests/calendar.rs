@@ -91,7 +91,7 @@ fn periods() -> impl Strategy<Value = Period> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(50))]
+    #![proptest_config(tiderace_operators::testing::cases(50))]
 
     #[test]
     fn agree_with_the_model(

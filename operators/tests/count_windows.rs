@@ -126,7 +126,7 @@ fn behind_a_sort(inputs: &[Events<'_, u64, Row>], out: &Out<Summary>, by: By, la
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(tiderace_operators::testing::cases(60))]
 
     #[test]
     fn behind_a_sort_ticks_and_workers_change_nothing(
@@ -197,7 +197,7 @@ fn plain(by: By) -> Plain {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(tiderace_operators::testing::cases(2_000))]
 
     /// Tick by tick against lists of rows, with little fuel, saved and built again in between.
     #[test]

@@ -40,7 +40,7 @@ fn lateness() -> impl Strategy<Value = i64> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(80))]
+    #![proptest_config(tiderace_operators::testing::cases(80))]
 
     #[test]
     fn agree_with_the_model(

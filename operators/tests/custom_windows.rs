@@ -46,7 +46,7 @@ fn all_time(feed: &Feed<Row>) -> oracle::Wanted {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(tiderace_operators::testing::cases(60))]
 
     #[test]
     fn agree_with_the_model(feed in feeds(), seed in 0i64..5, late in 0i64..40) {

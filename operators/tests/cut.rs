@@ -15,7 +15,7 @@ fn cuts() -> impl Strategy<Value = Vec<(usize, Workers)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(tiderace_operators::testing::cases(60))]
 
     #[test]
     fn windows_go_on(feed in feeds(), cuts in cuts(), last in 1usize..6, size in 1i64..60, lateness in 0i64..40) {

@@ -63,7 +63,7 @@ fn check(feed: &Feed, workers: usize, ttl: i64, lateness: i64) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
+    #![proptest_config(tiderace_operators::testing::cases(100))]
 
     /// Copies carry equal times, and other times of a key are at least the horizon apart, so that
     /// what passes is a function of the input.
@@ -234,7 +234,7 @@ fn retries_without_an_id() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(tiderace_operators::testing::cases(40))]
 
     /// Exactly once over restarts: whatever is read again after it, be it before or after a cut,
     /// each message passes once.

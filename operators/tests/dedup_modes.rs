@@ -116,7 +116,7 @@ fn up_to_copies(fates: &[(Fate, Row)]) -> Vec<(Fate, u8, i64)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(tiderace_operators::testing::cases(60))]
 
     /// Any input at all, however it is cut into ticks.
     #[test]
@@ -231,7 +231,7 @@ fn counted(horizon: Horizon) -> impl Fn(&[Events<'_, u64, Row>], &Out<(Fate, Row
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(tiderace_operators::testing::cases(60))]
 
     /// Any input at all, however it is cut into ticks, and over cuts.
     #[test]
@@ -292,7 +292,7 @@ fn added_up(changes: Vec<(i64, Row)>) -> (Vec<Row>, Vec<Row>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(tiderace_operators::testing::cases(60))]
 
     /// Any input at all, however it is cut into ticks; with one tick nothing is taken away.
     #[test]

@@ -219,7 +219,7 @@ fn scaled_by(by: By, scale: i64) -> By {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
+    #![proptest_config(tiderace_operators::testing::cases(100))]
 
     #[test]
     fn agree_with_the_model(

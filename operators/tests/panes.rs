@@ -171,7 +171,7 @@ impl Assigner for Hopping {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(tiderace_operators::testing::cases(60))]
 
     /// A late result, and what it takes back, is never refused downstream: the sum of the changes in
     /// larger windows is that of the rows in them, however late they came.

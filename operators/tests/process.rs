@@ -143,7 +143,7 @@ fn traced(inputs: &[Events<'_, u64, Row>], out: &Out<Traced>, lateness: i64) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(tiderace_operators::testing::cases(60))]
 
     /// Behind a sort a process is a function of the rows, whatever the ticks and workers.
     #[test]
@@ -200,7 +200,7 @@ fn plain(lateness: i64) -> Processes<u8, Row, fn(&Row) -> u8, Trace> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(tiderace_operators::testing::cases(2_000))]
 
     /// Tick by tick against the simulation, with little fuel, saved and built again in between.
     #[test]
@@ -283,7 +283,7 @@ impl Process<u8, Row> for Later {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(tiderace_operators::testing::cases(40))]
 
     /// Each timer of processing time fires once, over cuts and at the end at the latest.
     #[test]
@@ -360,7 +360,7 @@ fn the_edges_of_timers() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(30))]
+    #![proptest_config(tiderace_operators::testing::cases(30))]
 
     /// Scores against mean and deviation of the values before, each computed from the whole list.
     #[test]

@@ -26,7 +26,7 @@ fn by_time(rows: &mut [Row]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(tiderace_operators::testing::cases(60))]
 
     #[test]
     fn each_row_goes_one_way(feed in feeds(), workers in 1usize..6, ways in 0usize..5) {

@@ -155,7 +155,7 @@ fn cuts() -> impl Strategy<Value = Vec<(usize, Workers)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(tiderace_operators::testing::cases(60))]
 
     #[test]
     fn agree_with_the_model(

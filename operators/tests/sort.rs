@@ -63,7 +63,7 @@ fn check(feed: &Feed<Row>, workers: usize, lateness: i64) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(tiderace_operators::testing::cases(60))]
 
     #[test]
     fn agrees_with_the_model(

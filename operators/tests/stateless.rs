@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use tiderace_operators::prelude::*;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(tiderace_operators::testing::cases(60))]
 
     #[test]
     fn rows_are_what_a_plain_loop_makes_of_them(

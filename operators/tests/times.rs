@@ -56,7 +56,7 @@ fn moved(row: &Row) -> i64 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(tiderace_operators::testing::cases(60))]
 
     /// The clock follows a shift exactly: the same rows are late, by as much.
     #[test]

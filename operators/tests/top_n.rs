@@ -52,7 +52,7 @@ fn program(inputs: &[Events<'_, u64, Row>], out: &Out<Got>, n: u32, size: i64, l
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(tiderace_operators::testing::cases(60))]
 
     #[test]
     fn agrees_with_the_model(feed in feeds(), n in 1u32..7, size in 1i64..100, lateness in 0i64..30) {

@@ -226,7 +226,7 @@ fn check(feed: &Feed<Row>, seen: &Seen, (size, lateness): (i64, i64), discards: 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(tiderace_operators::testing::cases(60))]
 
     #[test]
     fn results_add_up_to_the_batch(
@@ -395,7 +395,7 @@ impl TriggerLogic for Hybrid {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(tiderace_operators::testing::cases(60))]
 
     /// A trigger of a user gives the results of the same one made of parts.
     #[test]

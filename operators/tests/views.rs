@@ -443,7 +443,7 @@ fn let_go(mut seen: Vec<(u64, Seen)>, width: u64) -> Result<Contents, TestCaseEr
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(tiderace_operators::testing::cases(60))]
 
     #[test]
     fn operators_are_right_at_every_tick(feed in feeds(), workers in prop::sample::select(vec![1usize, 2, 5])) {

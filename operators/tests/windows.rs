@@ -87,7 +87,7 @@ fn check(feed: &Feed, workers: usize, size: i64, offset: i64, lateness: i64) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(120))]
+    #![proptest_config(tiderace_operators::testing::cases(120))]
 
     #[test]
     fn agree_with_the_model(

@@ -163,7 +163,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2_000))]
+        #![proptest_config(crate::testing::cases(2_000))]
 
         /// The sessions that a span touches, or its place, found the plain way.
         #[test]

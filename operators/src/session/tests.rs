@@ -220,7 +220,7 @@ fn take(from: &mut Vec<Answer>, row: &Answer) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_500))]
+    #![proptest_config(crate::testing::cases(2_500))]
 
     /// The sessions that fire are those of all accepted rows taken together, each at the first
     /// frontier that no row can come back from, and the others are late: however ticks are cut.

@@ -93,7 +93,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2_000))]
+        #![proptest_config(crate::testing::cases(2_000))]
 
         /// What comes out at a frontier is what is due, whenever it was put in.
         #[test]

@@ -350,7 +350,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2_000))]
+        #![proptest_config(crate::testing::cases(2_000))]
 
         /// Changes at cuts add up to the table, and a cut writes just the keys that were touched.
         #[test]

@@ -128,7 +128,7 @@ fn mapped<D>(ticks: &Ticks<(u8, u8, i64)>, f: impl Fn((u8, u8, i64)) -> D) -> Ti
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(crate::testing::cases(2_000))]
 
     #[test]
     fn changes_for_ever(ticks in ticks(), fuel in 1usize..5) {

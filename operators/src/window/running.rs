@@ -188,7 +188,7 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2_000))]
+        #![proptest_config(crate::testing::cases(2_000))]
 
         /// Against a plain list of partials: sets of numbers, so that nothing counts twice.
         #[test]

@@ -102,7 +102,7 @@ where
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
+    #![proptest_config(crate::testing::cases(500))]
 
     #[test]
     fn small_portions_and_saves_change_nothing(

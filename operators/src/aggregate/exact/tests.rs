@@ -124,7 +124,7 @@ fn same(found: f64, expected: f64) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_500))]
+    #![proptest_config(crate::testing::cases(1_500))]
 
     #[test]
     fn total_and_mean_are_the_nearest(values in values(), count in any::<u64>()) {

@@ -49,7 +49,7 @@ fn apply(state: &mut State, before: i64, row: Row) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(crate::testing::cases(2_000))]
 
     #[test]
     fn agrees_with_the_model(

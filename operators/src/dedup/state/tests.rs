@@ -99,7 +99,7 @@ fn horizon(ttl: i64, lateness: i64) -> Horizon {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3_000))]
+    #![proptest_config(crate::testing::cases(3_000))]
 
     #[test]
     fn agrees_with_the_model_for_all_cuts(
@@ -205,7 +205,7 @@ fn over_a_cut<M: Memory>(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(crate::testing::cases(2_000))]
 
     /// A copy that was saved and restored judges as the one that went on, cut after cut.
     #[test]

@@ -218,7 +218,7 @@ fn check<J, M>(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #![proptest_config(crate::testing::cases(1_000))]
 
     #[test]
     fn every_tick_sends_what_it_should(

@@ -120,7 +120,7 @@ fn pick() -> impl Strategy<Value = Pick> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3_000))]
+    #![proptest_config(crate::testing::cases(3_000))]
 
     #[test]
     fn every_tick_sends_what_it_should(

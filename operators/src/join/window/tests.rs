@@ -153,7 +153,7 @@ fn check<J: Kind<Row, Row>, W: Assigner>(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(600))]
+    #![proptest_config(crate::testing::cases(600))]
 
     #[test]
     fn every_tick_sends_what_it_should(

@@ -320,7 +320,7 @@ fn check<W: Assigner>(by: &W, set: &Setting, script: &Script, cuts: &[(bool, usi
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(crate::testing::cases(2_000))]
 
     #[test]
     fn agrees_with_the_model(
@@ -340,7 +340,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(crate::testing::cases(2_000))]
 
     /// Windows that merge are due when one with the rows of both is: counts add up, and the earlier
     /// wait goes on.
