@@ -127,6 +127,12 @@ fn custom_operator() {
 }
 
 #[test]
+fn reachability() {
+    let lines = runs("reachability");
+    assert_eq!(lines.len(), 5, "{lines:#?}");
+}
+
+#[test]
 fn custom_source_sink() {
     assert_eq!(runs("custom_source_sink").len(), 1);
 }
