@@ -90,8 +90,7 @@ fn run() -> Result<(), Error> {
 
 /// The same, the slow and obvious way.
 fn step_by_step() -> BTreeSet<Reached> {
-    let calls: Vec<Reached> =
-        calls().map(|call| (call.at / 60 * 60, call.from, call.to)).collect();
+    let calls: Vec<Reached> = calls().map(|call| (call.at / 60 * 60, call.from, call.to)).collect();
     let mut reached: BTreeSet<Reached> = calls.iter().copied().collect();
     loop {
         let further: Vec<Reached> = reached
