@@ -5,7 +5,8 @@
 //! the best of several interleaved runs on one worker, and contain the making of the events; memory
 //! is the most that was allocated at the end of any tick, over the number of keys.
 //!
-//! `cargo bench -p tiderace-operators --bench operators [-- EVENTS]`
+//! `cargo bench -p tiderace-operators --bench operators [-- EVENTS] [-- EVENTS NAME]`: with a name
+//! only the rows that contain it are measured, and the bare ones.
 
 // A benchmark measures and prints, which the operators themselves never do.
 #![allow(clippy::disallowed_macros, clippy::disallowed_methods)]
@@ -172,6 +173,9 @@ const MUSTS: &[Must] = &[
     Must { what: "view count", against: "count_total", most: 2.0 },
 ];
 
+/// What others are compared with.
+const FLOORS: [&str; 5] = ["nothing", "bare count", "tumbling count", "bare set", "count_total"];
+
 fn rows(events: u64, keys: u64) -> Vec<Row> {
     let counted = bare_count(events, keys);
     let value = |event: &Event| event.1;
@@ -237,9 +241,13 @@ fn rows(events: u64, keys: u64) -> Vec<Row> {
 
 fn main() {
     let events = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(4_000_000u64);
+    let only = std::env::args().skip(1).find(|arg| arg.parse::<u64>().is_err() && arg != "--bench");
     println!("{events} events, best of {RUNS} runs on one worker, load {}", load());
     for keys in [1_000, 1_000_000] {
         let mut rows = rows(events, keys);
+        if let Some(name) = &only {
+            rows.retain(|row| row.name.contains(name.as_str()) || FLOORS.contains(&&*row.name));
+        }
         measure(&mut rows, RUNS);
         println!("\n{keys} keys");
         println!("{:<28}{:>14}{:>16}", "", "ns per event", "bytes per key");

@@ -29,6 +29,8 @@ struct Queue<K, S> {
     key: K,
     /// The total of the partials from this one on to the newest in here, newest first.
     front: Vec<(i64, S)>,
+    /// The newest partial in front; the least number if there is none.
+    newest: i64,
     /// Partials, oldest first; none is older than those in front.
     back: Vec<(i64, S)>,
     /// The total of those in back.
@@ -56,8 +58,9 @@ impl<K: Key, S: Clone> Running<K, S> {
         match self.queues.entry(hash, |queue| queue.key == *key, |queue| queue.key.stable_hash()) {
             Entry::Occupied(entry) => self.partials += entry.into_mut().push(last, state, merge),
             Entry::Vacant(entry) => {
+                let (front, back) = (Vec::new(), Vec::new());
                 let mut queue =
-                    Queue { key: key.clone(), front: Vec::new(), back: Vec::new(), total: None };
+                    Queue { key: key.clone(), front, newest: i64::MIN, back, total: None };
                 self.partials += queue.push(last, state, merge);
                 entry.insert(queue);
             }
@@ -116,8 +119,7 @@ impl<K, S: Clone> Queue<K, S> {
 
     /// Takes in a partial. Returns how many there are more.
     fn push(&mut self, last: i64, state: &S, merge: impl Fn(&mut S, &S)) -> usize {
-        let newest = self.front.first().map(|&(newest, _)| newest);
-        if newest.is_some_and(|newest| last <= newest) {
+        if last <= self.newest {
             let at = self.front.partition_point(|&(other, _)| other > last);
             let new = self.front.get(at).is_none_or(|&(other, _)| other != last);
             if new {
@@ -165,10 +167,17 @@ impl<K, S: Clone> Queue<K, S> {
             while self.front.pop_if(|(last, _)| i128::from(*last) <= number).is_some() {
                 gone += 1;
             }
-            let due = self.back.first().is_some_and(|&(last, _)| i128::from(last) <= number);
-            if !due || !self.front.is_empty() {
+            // What is in front is older: as long as there is any, the back need not be looked at,
+            // and is not fetched from memory.
+            if !self.front.is_empty() {
                 return gone;
             }
+            self.newest = i64::MIN;
+            let due = self.back.first().is_some_and(|&(last, _)| i128::from(last) <= number);
+            if !due {
+                return gone;
+            }
+            self.newest = self.back.last().map_or(i64::MIN, |&(last, _)| last);
             self.total = None;
             for (last, mut state) in self.back.drain(..).rev() {
                 if let Some((_, newer)) = self.front.last() {

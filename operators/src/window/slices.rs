@@ -29,7 +29,7 @@ use crate::tick::{Emit, Fuel, Now, TickLogic};
 use crate::time::{EventTime, Span, Timed};
 
 /// How many slices in a row are found without a search. A power of two.
-const NEAR: usize = 8;
+const NEAR: usize = 64;
 
 /// The first and the last window of a partial result.
 type Interval = (i128, i128);
@@ -143,7 +143,7 @@ impl<K: Key, F, A, S> Slices<K, F, A, S> {
         let Some(slice) = self.by.slice_of(time) else {
             return Place::Gap;
         };
-        let near = (slice.first + slice.last).rem_euclid(NEAR as i128) as usize;
+        let near = (slice.first + slice.last) as usize % NEAR;
         if let Some(run) = self.near[near].filter(|run| run.slice == slice && seen < run.ripe) {
             self.run = Some(run);
             return Place::At(run.place);

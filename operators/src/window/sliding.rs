@@ -74,6 +74,8 @@ pub struct Sliding {
     /// In `0..slide`.
     offset: i64,
     gaps: bool,
+    /// How many whole slides the size has, and what is left.
+    shape: (i64, i64),
 }
 
 /// A stretch of event time in which all instants are in the same windows.
@@ -94,7 +96,8 @@ impl Sliding {
     /// If the size or the slide is less than a microsecond or more than 290,000 years.
     pub fn of(size: Duration, slide: Duration) -> Self {
         let size = length("sliding window: the size", size);
-        Sliding { size, slide: length("sliding window: the slide", slide), offset: 0, gaps: false }
+        let slide = length("sliding window: the slide", slide);
+        Sliding { size, slide, offset: 0, gaps: false, shape: (size / slide, size % slide) }
     }
 
     /// Shifts the windows: one of them starts this long after 1970-01-01 00:00:00 UTC.
@@ -131,7 +134,32 @@ impl Sliding {
     }
 
     /// The slice an instant is in; `None` in a gap.
+    #[inline]
     pub(super) fn slice_of(&self, time: EventTime) -> Option<Slice> {
+        // Near enough to 1970 that nothing below leaves 64 bits, which is every instant but those
+        // of some thousand years at either end of time.
+        const NEAR: u64 = i64::MAX as u64 / 4;
+        let (t, size, slide, offset) = (time.micros(), self.size, self.slide, self.offset);
+        if t.unsigned_abs() > NEAR || size.max(slide) as u64 > NEAR {
+            return self.slice_far(time);
+        }
+        let last = (t - offset).div_euclid(slide);
+        let start = last * slide + offset;
+        let (more, rest) = self.shape;
+        let middle = start + rest;
+        let (from, to, first) = if t < middle {
+            (start, middle, last - more)
+        } else {
+            (middle, start + slide, last - more + 1)
+        };
+        let [start, end] = [from, to].map(EventTime::from_micros);
+        let (first, last) = (first.into(), last.into());
+        (first <= last).then_some(Slice { time: Window { start, end }, first, last })
+    }
+
+    /// The same near the ends of time.
+    #[cold]
+    fn slice_far(&self, time: EventTime) -> Option<Slice> {
         let last = self.number(time);
         let start = self.start(last);
         let more = i128::from(self.size / self.slide);
