@@ -11,10 +11,27 @@ use tiderace::prelude::*;
 use tiderace::source::generate::SensorEvent;
 use tiderace::source::kafka::{KafkaSource, KafkaSourceConfig};
 
+/// What a thread pays at most for waking up from a short sleep, in seconds, on a machine that is not
+/// slow at it. Some virtual machines take several times as much, and all that an idle job does is to
+/// wake up.
+const WAKE_UP: f64 = 25e-6;
+
+/// What waking up costs here.
+fn wake_up() -> f64 {
+    let measured = (0..3).map(|_| {
+        let before = cpu();
+        (0..300).for_each(|_| std::thread::sleep(Duration::from_millis(3)));
+        (cpu() - before) / 300.0
+    });
+    measured.fold(f64::INFINITY, f64::min)
+}
+
 /// An idle job at the default tick uses less than two hundredths of a core, the Kafka client and the
-/// embedded cluster included.
+/// embedded cluster included; where bare wake-ups cost more than usual, as many times that.
 #[test]
 fn an_idle_job_costs_next_to_nothing() {
+    let wake_up = wake_up();
+    let most = 0.02 * (wake_up / WAKE_UP).max(1.0);
     let cluster = EmbeddedKafka::start(1).unwrap();
     cluster.create_topic("idle", 4).unwrap();
     let address = cluster.bootstrap().to_owned();
@@ -48,8 +65,9 @@ fn an_idle_job_costs_next_to_nothing() {
     });
     assert!(outcome.is_ok());
     let share = f64::from(spent.load(SeqCst)) / 1e6;
-    eprintln!("idle: {:.2} % of a core for two workers", share * 100.0);
-    assert!(share < 0.02, "{share} of a core");
+    let (percent, micros) = (share * 100.0, wake_up * 1e6);
+    eprintln!("idle: {percent:.2} % of a core for two workers; a wake-up costs {micros:.0} us");
+    assert!(share < most, "{share} of a core, and not less than {most}");
 }
 
 /// CPU seconds of this process so far, all its threads together.
