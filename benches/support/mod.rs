@@ -2,8 +2,8 @@
 #![allow(dead_code, reason = "each benchmark uses a part of it")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tiderace_operators::events::{Clock, SourceMarks};
@@ -244,6 +244,3 @@ unsafe impl GlobalAlloc for Counting {
         unsafe { System.realloc(pointer, layout, size) }
     }
 }
-
-/// The results of a bare loop, to be shared.
-pub type Shared<V> = Arc<Mutex<V>>;

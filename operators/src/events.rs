@@ -245,6 +245,27 @@ impl<'scope, T: Tick, D: Data> Events<'scope, T, D> {
         })
     }
 
+    /// What a function chooses of the rows, on a stream of their own: the others are on another one
+    /// and have been counted where the rows were told apart.
+    pub(crate) fn pick<E: Data>(
+        &self,
+        name: &str,
+        choose: impl Fn(D) -> Option<E> + 'static,
+    ) -> Events<'scope, T, E> {
+        self.rows(|rows| {
+            rows.unary(Pipeline, name, |_, _| {
+                move |input, output| {
+                    input.for_each(|tick, rows| {
+                        let chosen = rows.drain(..).filter_map(|Timed { time, behind, data }| {
+                            Some(Timed { time, behind, data: choose(data)? })
+                        });
+                        output.session(&tick).give_iterator(chosen);
+                    });
+                }
+            })
+        })
+    }
+
     /// Every row to any number of rows with its event time. Rows that become none are counted as
     /// filtered under this name.
     pub fn flat_map<I>(

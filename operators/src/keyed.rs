@@ -1,6 +1,11 @@
 //! Streams with a key.
 
+use timely::ExchangeData;
+use timely::dataflow::channels::pact::Exchange;
+
 use crate::events::{Data, Events, Tick};
+use crate::key::{Key, route};
+use crate::time::Timed;
 
 /// An event stream and the function that gives each row its key.
 #[derive(Clone)]
@@ -14,4 +19,11 @@ impl<'scope, T: Tick, D: Data> Events<'scope, T, D> {
     pub fn key_by<K, F: Fn(&D) -> K + Clone + 'static>(&self, key: F) -> Keyed<'scope, T, D, F> {
         Keyed { events: self.clone(), key }
     }
+}
+
+/// Brings all rows of a key to one worker.
+pub(crate) fn exchange<D: ExchangeData, K: Key>(
+    key: impl Fn(&D) -> K + 'static,
+) -> Exchange<Timed<D>, impl FnMut(&Timed<D>) -> u64> {
+    Exchange::new(move |row: &Timed<D>| route(key(&row.data).stable_hash()))
 }

@@ -55,7 +55,7 @@ pub mod prelude {
     pub use crate::observe::Observer;
     pub use crate::order::{Sort, TopRow};
     pub use crate::process::{Context, Process, Timer};
-    pub use crate::session::{ChangesWithLate, Session, SessionResult};
+    pub use crate::session::{Session, SessionResult};
     pub use crate::state::Keeper;
     pub use crate::time::{EventTime, Timed, hours, millis, mins, secs};
     pub use crate::view::{Retain, Retained, View};

@@ -6,9 +6,10 @@ mod oracle;
 use std::collections::BTreeMap;
 
 use chrono::{Datelike, NaiveDate, TimeZone};
-use oracle::{check, check_cut, cuts, model};
+use oracle::{check, check_cut, model};
 use proptest::prelude::*;
 use tiderace_operators::prelude::*;
+use tiderace_operators::testing::cuts;
 use tiderace_operators::testing::{Feed, Row, Workers, feeds, run};
 use tiderace_operators::window::{Tz, Weekday};
 

@@ -10,7 +10,9 @@ use tiderace_operators::observe::Counters;
 use tiderace_operators::order::Sort;
 use tiderace_operators::prelude::*;
 use tiderace_operators::state::{Saver, Snapshot, State};
-use tiderace_operators::testing::{Feed, Out, Row, Workers, feeds, judged, run, run_cut, sorted};
+use tiderace_operators::testing::{
+    Feed, Out, Row, Workers, cuts, feeds, judged, run, run_cut, sorted,
+};
 use tiderace_operators::tick::{Emit, Fuel, Now, TickLogic};
 use tiderace_operators::time::Span;
 
@@ -181,13 +183,6 @@ proptest! {
         prop_assert_eq!(sorted(of(true).collect()), sorted(late));
         prop_assert!(ran.observer.counts("windows").balanced());
     }
-}
-
-fn cuts() -> impl Strategy<Value = Vec<(usize, Workers)>> {
-    prop::collection::vec((0usize..160, 1usize..6), 1..4).prop_map(|mut cuts| {
-        cuts.sort();
-        cuts.into_iter().map(|(at, threads)| (at, Workers::threads(threads))).collect()
-    })
 }
 
 type Plain = CountWindows<u8, Row, fn(&Row) -> u8, Values, Vec<(i64, i32)>>;

@@ -4,9 +4,10 @@ mod oracle;
 
 use std::time::Duration;
 
-use oracle::{check, check_cut, cuts, model, ordered};
+use oracle::{check, check_cut, model, ordered};
 use proptest::prelude::*;
 use tiderace_operators::prelude::*;
+use tiderace_operators::testing::cuts;
 use tiderace_operators::testing::{Feed, Out, Row, Workers, feeds, run_cut};
 
 fn by(steps: i64, step: i64, offset: i64) -> Cumulative {

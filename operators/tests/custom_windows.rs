@@ -2,9 +2,10 @@
 
 mod oracle;
 
-use oracle::{check, check_cut, cuts, model, ordered};
+use oracle::{check, check_cut, model, ordered};
 use proptest::prelude::*;
 use tiderace_operators::prelude::*;
+use tiderace_operators::testing::cuts;
 use tiderace_operators::testing::{Feed, Row, Workers, feeds, run};
 
 /// Windows without a rule: some instants are in none, some in several, with equal ends and

@@ -5,14 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use tiderace_operators::prelude::*;
-use tiderace_operators::testing::{Feed, Out, Row, Workers, feeds, run, run_cut, sorted};
-
-fn cuts() -> impl Strategy<Value = Vec<(usize, Workers)>> {
-    prop::collection::vec((0usize..160, 1usize..6), 1..4).prop_map(|mut cuts| {
-        cuts.sort();
-        cuts.into_iter().map(|(at, threads)| (at, Workers::threads(threads))).collect()
-    })
-}
+use tiderace_operators::testing::{Feed, Out, Row, Workers, cuts, feeds, run, run_cut, sorted};
 
 proptest! {
     #![proptest_config(tiderace_operators::testing::cases(60))]

@@ -6,7 +6,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tiderace_operators::dedup::Bloom;
 use tiderace_operators::prelude::*;
-use tiderace_operators::testing::{Feed, Out, Row, Workers, feeds, judged, run, run_cut, sorted};
+use tiderace_operators::testing::{
+    Feed, Out, Row, Workers, cuts, feeds, judged, run, run_cut, sorted,
+};
 
 /// What became of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,13 +22,6 @@ type Fates = Vec<(Fate, Row)>;
 
 fn micros(n: i64) -> Duration {
     Duration::from_micros(n as u64)
-}
-
-fn cuts() -> impl Strategy<Value = Vec<(usize, Workers)>> {
-    prop::collection::vec((0usize..160, 1usize..6), 1..4).prop_map(|mut cuts| {
-        cuts.sort();
-        cuts.into_iter().map(|(at, threads)| (at, Workers::threads(threads))).collect()
-    })
 }
 
 /// The rows that are in time, and those that are late.

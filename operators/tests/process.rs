@@ -10,7 +10,9 @@ use tiderace_operators::order::Sort;
 use tiderace_operators::prelude::*;
 use tiderace_operators::process::{Alone, Context, Process, Processes, Timer, ZScore};
 use tiderace_operators::state::{Saver, Snapshot, State};
-use tiderace_operators::testing::{Feed, Out, Row, Workers, feeds, judged, run, run_cut, sorted};
+use tiderace_operators::testing::{
+    Feed, Out, Row, Workers, cuts, feeds, judged, run, run_cut, sorted,
+};
 use tiderace_operators::tick::{Emit, Fuel, Now, TickLogic};
 use tiderace_operators::time::Span;
 
@@ -185,13 +187,6 @@ proptest! {
         prop_assert_eq!(sorted(ran.rows.into_iter().flatten().collect()), sorted(late));
         prop_assert!(ran.observer.counts("traced").balanced());
     }
-}
-
-fn cuts() -> impl Strategy<Value = Vec<(usize, Workers)>> {
-    prop::collection::vec((0usize..160, 1usize..6), 1..4).prop_map(|mut cuts| {
-        cuts.sort();
-        cuts.into_iter().map(|(at, threads)| (at, Workers::threads(threads))).collect()
-    })
 }
 
 fn plain(lateness: i64) -> Processes<u8, Row, fn(&Row) -> u8, Trace> {

@@ -8,17 +8,12 @@ use tiderace_operators::flow::rate::Rate;
 use tiderace_operators::flow::sample::Reservoir;
 use tiderace_operators::order::Sort;
 use tiderace_operators::prelude::*;
-use tiderace_operators::testing::{Feed, Out, Row, Workers, feeds, judged, run, run_cut, sorted};
+use tiderace_operators::testing::{
+    Feed, Out, Row, Workers, cuts, feeds, judged, run, run_cut, sorted,
+};
 
 fn micros(n: i64) -> Duration {
     Duration::from_micros(n as u64)
-}
-
-fn cuts() -> impl Strategy<Value = Vec<(usize, Workers)>> {
-    prop::collection::vec((0usize..160, 1usize..6), 1..4).prop_map(|mut cuts| {
-        cuts.sort();
-        cuts.into_iter().map(|(at, threads)| (at, Workers::threads(threads))).collect()
-    })
 }
 
 fn by_time(rows: &mut [Row]) {

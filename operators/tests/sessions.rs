@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use tiderace_operators::prelude::*;
-use tiderace_operators::testing::{Feed, Out, Row, Workers, feeds, judged, run, run_cut, sorted};
+use tiderace_operators::testing::{
+    Feed, Out, Row, Workers, cuts, feeds, judged, run, run_cut, sorted,
+};
 
 /// A session: key, start, last, end, and count and sum of its rows; or a late row.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -145,13 +147,6 @@ fn check(feed: &Feed<Row>, workers: usize, plan: Plan) {
     assert_eq!((counts.input, counts.late), (rows, late));
     assert_eq!((counts.held, counts.open), (0, 0));
     assert_eq!(counts.output, ran.rows.len() as u64 - late);
-}
-
-fn cuts() -> impl Strategy<Value = Vec<(usize, Workers)>> {
-    prop::collection::vec((0usize..160, 1usize..6), 1..4).prop_map(|mut cuts| {
-        cuts.sort();
-        cuts.into_iter().map(|(at, threads)| (at, Workers::threads(threads))).collect()
-    })
 }
 
 proptest! {

@@ -8,7 +8,9 @@ use proptest::prelude::*;
 use tiderace_operators::observe::Counters;
 use tiderace_operators::order::{Sort, Sorting};
 use tiderace_operators::prelude::*;
-use tiderace_operators::testing::{Feed, Out, Row, Workers, feeds, judged, run, run_cut, sorted};
+use tiderace_operators::testing::{
+    Feed, Out, Row, Workers, cuts, feeds, judged, run, run_cut, sorted,
+};
 use tiderace_operators::tick::{Emit, Fuel, Now, TickLogic};
 
 fn micros(n: i64) -> Duration {
@@ -116,13 +118,6 @@ proptest! {
             prop_assert!(times.is_sorted());
         }
     }
-}
-
-fn cuts() -> impl Strategy<Value = Vec<(usize, Workers)>> {
-    prop::collection::vec((0usize..160, 1usize..6), 1..4).prop_map(|mut cuts| {
-        cuts.sort();
-        cuts.into_iter().map(|(at, threads)| (at, Workers::threads(threads))).collect()
-    })
 }
 
 type Plain = Sorting<u8, (u8, u32), fn(&(u8, u32)) -> u8>;

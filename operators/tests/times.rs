@@ -6,7 +6,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tiderace_operators::events_time::Shift;
 use tiderace_operators::prelude::*;
-use tiderace_operators::testing::{Feed, Out, Row, Workers, feeds, judged, run, run_cut, sorted};
+use tiderace_operators::testing::{
+    Feed, Out, Row, Workers, cuts, feeds, judged, run, run_cut, sorted,
+};
 use tiderace_operators::time::Span;
 
 fn micros(n: i64) -> Duration {
@@ -134,13 +136,6 @@ proptest! {
         });
         prop_assert_eq!(sorted(ran.rows), wanted);
     }
-}
-
-fn cuts() -> impl Strategy<Value = Vec<(usize, Workers)>> {
-    prop::collection::vec((0usize..160, 1usize..6), 1..4).prop_map(|mut cuts| {
-        cuts.sort();
-        cuts.into_iter().map(|(at, threads)| (at, Workers::threads(threads))).collect()
-    })
 }
 
 /// One unit more than declared is late where its window has fired, one unit less is not. The row

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use tiderace_operators::prelude::*;
-use tiderace_operators::testing::{Feed, Out, Row, Workers, feeds, judged, run, run_cut, sorted};
+use tiderace_operators::testing::{
+    Feed, Out, Row, Workers, cuts, feeds, judged, run, run_cut, sorted,
+};
 
 fn micros(n: i64) -> Duration {
     Duration::from_micros(n as u64)
@@ -106,13 +108,6 @@ proptest! {
         });
         prop_assert_eq!(sorted(ran.rows), sorted(wanted));
     }
-}
-
-fn cuts() -> impl Strategy<Value = Vec<(usize, Workers)>> {
-    prop::collection::vec((0usize..160, 1usize..6), 1..4).prop_map(|mut cuts| {
-        cuts.sort();
-        cuts.into_iter().map(|(at, threads)| (at, Workers::threads(threads))).collect()
-    })
 }
 
 #[test]

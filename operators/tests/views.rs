@@ -10,7 +10,7 @@ use differential_dataflow::operators::Iterate;
 use proptest::prelude::*;
 use tiderace_operators::events::Data;
 use tiderace_operators::prelude::*;
-use tiderace_operators::testing::{Feed, Out, Row, Workers, feeds, feeds_of, run, run_cut};
+use tiderace_operators::testing::{Feed, Out, Row, Workers, cuts, feeds, feeds_of, run, run_cut};
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::Operator;
 
@@ -106,13 +106,6 @@ fn by_key(rows: &[Row]) -> BTreeMap<i64, Vec<i64>> {
     }
     keys.values_mut().for_each(|values| values.sort());
     keys
-}
-
-fn cuts() -> impl Strategy<Value = Vec<(usize, Workers)>> {
-    prop::collection::vec((0usize..160, 1usize..6), 1..4).prop_map(|mut cuts| {
-        cuts.sort();
-        cuts.into_iter().map(|(at, threads)| (at, Workers::threads(threads))).collect()
-    })
 }
 
 /// The feed as it is, with a tick for each record, and with one tick.

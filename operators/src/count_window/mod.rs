@@ -67,14 +67,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use timely::ExchangeData;
-use timely::dataflow::channels::pact::Exchange;
 
 use crate::aggregate::Aggregate;
 use crate::events::{Data, Events, Tick};
-use crate::key::{Key, route};
-use crate::keyed::Keyed;
+use crate::key::Key;
+use crate::keyed::{self, Keyed};
 use crate::tick::tick_operator;
-use crate::time::{EventTime, Span, Timed};
+use crate::time::{EventTime, Span};
 use crate::window::WithLate;
 
 /// How many rows are a window, and after how many the next one starts.
@@ -170,8 +169,7 @@ impl<'scope, T: Tick, D: ExchangeData + Data, F> CountWindowed<'scope, T, D, F> 
         let (_, clock) = events.parts();
         let lateness = self.lateness.max(clock.late());
         let counters = clock.observer().register(name, "count_window", events.scope().index());
-        let by_key = key.clone();
-        let pact = Exchange::new(move |row: &Timed<D>| route(by_key(&row.data).stable_hash()));
+        let pact = keyed::exchange(key.clone());
         let state = CountWindows::new(self.by, lateness, key, aggregate, counters.clone());
         let (results, late) = tick_operator(name, &events, pact, state, counters);
         WithLate::new(

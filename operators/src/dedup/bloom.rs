@@ -25,11 +25,11 @@ use fastbloom::BloomFilter;
 use timely::ExchangeData;
 
 use super::by_time::canonical;
-use super::operator::{by_key, in_time};
+use super::operator::in_time;
 use super::{Deduplicated, Horizon, SetAside};
 use crate::events::{Data, Tick};
 use crate::key::{GROUPS, Key, StableHash, group};
-use crate::keyed::Keyed;
+use crate::keyed::{self, Keyed};
 use crate::observe::Counters;
 use crate::state::{Corrupt, Entry, Saver, Shape, State};
 use crate::tick::{Emit, Fuel, Now, TickLogic, tick_operator};
@@ -100,7 +100,7 @@ impl<'scope, T: Tick, D: ExchangeData + Data, F> Keyed<'scope, T, D, F> {
             "deduplication `{name}`: with a horizon of zero nothing is a copy"
         );
         let counters = clock.observer().register(name, "dedup", events.scope().index());
-        let pact = by_key(key.clone());
+        let pact = keyed::exchange(key.clone());
         let logic = Judge {
             key,
             filters: Filters::new(horizon, bloom),

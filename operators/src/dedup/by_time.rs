@@ -18,11 +18,11 @@ use std::sync::Arc;
 use serde::Serialize;
 use timely::ExchangeData;
 
-use super::operator::{by_key, in_time};
+use super::operator::in_time;
 use super::{DedupState, Deduplicated, Horizon, SetAside, Verdict};
 use crate::events::{Data, Tick};
 use crate::key::{Key, StableHash};
-use crate::keyed::Keyed;
+use crate::keyed::{self, Keyed};
 use crate::observe::Counters;
 use crate::state::{Corrupt, Entry, Saver, Shape, State};
 use crate::tick::{Emit, Fuel, Now, TickLogic, tick_operator};
@@ -53,7 +53,7 @@ impl<'scope, T: Tick, D: ExchangeData + Data, F> Keyed<'scope, T, D, F> {
         let (_, clock) = events.parts();
         let horizon = horizon.late_by_at_least(clock.late());
         let counters = clock.observer().register(name, "dedup", events.scope().index());
-        let pact = by_key(key.clone());
+        let pact = keyed::exchange(key.clone());
         let logic = FirstByTime::new(DedupState::<K>::new(horizon), key, counters.clone());
         let (passed, aside) = tick_operator(name, &events, pact, logic, counters);
         let later = clock.delayed(horizon.lateness());

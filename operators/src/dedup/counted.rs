@@ -8,12 +8,11 @@ use serde::{Deserialize, Serialize};
 use timely::ExchangeData;
 
 use super::by_time::{FirstByTime, Judge};
-use super::operator::by_key;
 use super::slots::{Mark, Slots, Stamped};
 use super::{Deduplicated, Horizon, SetAside, Verdict};
 use crate::events::{Data, Tick};
 use crate::key::Key;
-use crate::keyed::Keyed;
+use crate::keyed::{self, Keyed};
 use crate::state::{Corrupt, Entry, Saver};
 use crate::tick::{Emit, Fuel, tick_operator};
 use crate::time::{EventTime, Span, Timed};
@@ -43,7 +42,7 @@ impl<'scope, T: Tick, D: ExchangeData + Data, F> Keyed<'scope, T, D, F> {
             "deduplication `{name}`: with a horizon of zero there are no copies to count"
         );
         let counters = clock.observer().register(name, "dedup", events.scope().index());
-        let pact = by_key(key.clone());
+        let pact = keyed::exchange(key.clone());
         let logic = FirstByTime::new(Counting::<K, D>(Slots::new(horizon)), key, counters.clone());
         let (counted, aside) = tick_operator(name, &events, pact, logic, counters);
         let later = clock.clone().delayed(horizon.until_forgotten()).with_late(Span::ZERO);

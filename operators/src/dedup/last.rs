@@ -23,12 +23,12 @@ use timely::ExchangeData;
 
 use super::Horizon;
 use super::by_time::canonical;
-use super::operator::{by_key, in_time};
+use super::operator::in_time;
 use super::slots::{Mark, Slots, Stamped};
 use crate::change::{Change, Changes};
 use crate::events::{Data, Events, Tick};
 use crate::key::Key;
-use crate::keyed::Keyed;
+use crate::keyed::{self, Keyed};
 use crate::observe::Counters;
 use crate::state::{Corrupt, Entry, Saver, Shape, State};
 use crate::tick::{Emit, Fuel, Now, TickLogic, tick_operator};
@@ -112,7 +112,7 @@ impl<'scope, T: Tick, D: ExchangeData + Data, F> Keyed<'scope, T, D, F> {
             "deduplication `{name}`: with a horizon of zero there is no last copy"
         );
         let counters = clock.observer().register(name, "dedup", events.scope().index());
-        let pact = by_key(key.clone());
+        let pact = keyed::exchange(key.clone());
         let logic = LastByTime::new(horizon, key, counters.clone());
         let (changes, late) = tick_operator(name, &events, pact, logic, counters);
         let later = clock.clone().delayed(horizon.reach()).with_late(Span::ZERO);

@@ -6,14 +6,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use timely::ExchangeData;
 use timely::dataflow::StreamVec;
-use timely::dataflow::channels::pact::{Exchange, Pipeline};
-use timely::dataflow::operators::generic::Operator;
 
 use super::state::Memory;
 use super::{DedupState, Horizon, Verdict};
 use crate::events::{Clock, Data, Events, Tick};
-use crate::key::{Key, route};
-use crate::keyed::Keyed;
+use crate::key::Key;
+use crate::keyed::{self, Keyed};
 use crate::observe::Counters;
 use crate::state::{Corrupt, Entry, Saver, Shape, State};
 use crate::tick::{Emit, Fuel, Now, TickLogic, tick_operator};
@@ -62,32 +60,13 @@ impl<'scope, T: Tick, D: Data, R: Data> Deduplicated<'scope, T, D, R> {
 
     /// The records that came too late to be judged, as they came.
     pub fn late(&self) -> Events<'scope, T, D> {
-        self.pick("Late", |row| if let SetAside::Late(row) = row { Some(row) } else { None })
+        self.aside.pick("Late", |row| if let SetAside::Late(row) = row { Some(row) } else { None })
     }
 
     /// The records of which a copy had passed.
     pub fn duplicates(&self) -> Events<'scope, T, D> {
         let duplicate = |row| if let SetAside::Duplicate(row) = row { Some(row) } else { None };
-        self.pick("Duplicates", duplicate)
-    }
-
-    fn pick(
-        &self,
-        name: &str,
-        choose: impl Fn(SetAside<D>) -> Option<D> + 'static,
-    ) -> Events<'scope, T, D> {
-        self.aside.rows(|rows| {
-            rows.unary(Pipeline, name, |_, _| {
-                move |input, output| {
-                    input.for_each(|tick, rows| {
-                        let chosen = rows.drain(..).filter_map(|Timed { time, behind, data }| {
-                            Some(Timed { time, behind, data: choose(data)? })
-                        });
-                        output.session(&tick).give_iterator(chosen);
-                    });
-                }
-            })
-        })
+        self.aside.pick("Duplicates", duplicate)
     }
 }
 
@@ -134,18 +113,11 @@ impl<'scope, T: Tick, D: ExchangeData + Data, F> Keyed<'scope, T, D, F> {
         let (_, clock) = events.parts();
         let state = state(horizon.late_by_at_least(clock.late()));
         let counters = clock.observer().register(name, "dedup", events.scope().index());
-        let pact = by_key(key.clone());
+        let pact = keyed::exchange(key.clone());
         let logic = FirstSeen { key, state, counters: counters.clone() };
         let (passed, aside) = tick_operator(name, &events, pact, logic, counters);
         Deduplicated::new((passed, clock.clone()), (aside, clock))
     }
-}
-
-/// All rows of a key to one worker.
-pub(super) fn by_key<D: ExchangeData, K: Key>(
-    key: impl Fn(&D) -> K + 'static,
-) -> Exchange<Timed<D>, impl FnMut(&Timed<D>) -> u64> {
-    Exchange::new(move |row: &Timed<D>| route(key(&row.data).stable_hash()))
 }
 
 /// Judges rows as they come.

@@ -3,11 +3,8 @@
 use std::ops::Deref;
 
 use serde::{Deserialize, Serialize};
-use timely::dataflow::channels::pact::Pipeline;
-use timely::dataflow::operators::generic::Operator;
 
 use crate::events::{Data, Events, Tick};
-use crate::time::Timed;
 
 /// A row that was set aside, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -39,31 +36,12 @@ impl<'scope, T: Tick, R: Data, D: Data> Limited<'scope, T, R, D> {
 
     /// The rows that came too late, as they came; `behind` says how far each was behind.
     pub fn late(&self) -> Events<'scope, T, D> {
-        self.pick("Late", |row| if let Aside::Late(row) = row { Some(row) } else { None })
+        self.aside.pick("Late", |row| if let Aside::Late(row) = row { Some(row) } else { None })
     }
 
     /// The rows for which there was no room.
     pub fn over(&self) -> Events<'scope, T, D> {
-        self.pick("Over", |row| if let Aside::Over(row) = row { Some(row) } else { None })
-    }
-
-    fn pick(
-        &self,
-        name: &str,
-        choose: impl Fn(Aside<D>) -> Option<D> + 'static,
-    ) -> Events<'scope, T, D> {
-        self.aside.rows(|rows| {
-            rows.unary(Pipeline, name, |_, _| {
-                move |input, output| {
-                    input.for_each(|tick, rows| {
-                        let chosen = rows.drain(..).filter_map(|Timed { time, behind, data }| {
-                            Some(Timed { time, behind, data: choose(data)? })
-                        });
-                        output.session(&tick).give_iterator(chosen);
-                    });
-                }
-            })
-        })
+        self.aside.pick("Over", |row| if let Aside::Over(row) = row { Some(row) } else { None })
     }
 }
 

@@ -45,12 +45,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 use timely::ExchangeData;
-use timely::dataflow::channels::pact::Exchange;
 
 use super::{Aside, Limited};
 use crate::events::{Data, Events, Tick};
-use crate::key::{Key, route};
-use crate::keyed::Keyed;
+use crate::key::Key;
+use crate::keyed::{self, Keyed};
 use crate::observe::Counters;
 use crate::order::in_order;
 use crate::state::{Corrupt, Entry, Epoch, Saver, Shape, State, Table};
@@ -97,8 +96,7 @@ impl<'scope, T: Tick, D: ExchangeData + Data, F> Keyed<'scope, T, D, F> {
         let (_, clock) = events.parts();
         let rate = Rate { lateness: rate.lateness.max(clock.late()), ..rate };
         let counters = clock.observer().register(name, "rate_limit", events.scope().index());
-        let by_key = key.clone();
-        let pact = Exchange::new(move |row: &Timed<D>| route(by_key(&row.data).stable_hash()));
+        let pact = keyed::exchange(key.clone());
         let state = Passed::new(rate, key, counters.clone());
         let (passed, aside) = tick_operator(name, &events, pact, state, counters);
         // Rows pass as they came, and those behind are judged again by what follows.

@@ -2,12 +2,8 @@
 
 use std::ops::Deref;
 
-use timely::dataflow::channels::pact::Pipeline;
-use timely::dataflow::operators::generic::Operator;
-
 use crate::events::{Data, Events, Tick};
 use crate::tick::Side;
-use crate::time::Timed;
 
 /// The results of a join, and the rows of either side that it refused as late.
 ///
@@ -42,29 +38,11 @@ impl<'scope, T: Tick, S: Clone, L: Data, R: Data> Joined<'scope, T, S, L, R> {
 
     /// The rows of the left side that were refused.
     pub fn late_left(&self) -> Events<'scope, T, L> {
-        pick(&self.late, |row| if let Side::Left(row) = row { Some(row) } else { None })
+        self.late.pick("Late", |row| if let Side::Left(row) = row { Some(row) } else { None })
     }
 
     /// The rows of the right side that were refused.
     pub fn late_right(&self) -> Events<'scope, T, R> {
-        pick(&self.late, |row| if let Side::Right(row) = row { Some(row) } else { None })
+        self.late.pick("Late", |row| if let Side::Right(row) = row { Some(row) } else { None })
     }
-}
-
-fn pick<'scope, T: Tick, D: Data, E: Data>(
-    rows: &Events<'scope, T, D>,
-    choose: impl Fn(D) -> Option<E> + 'static,
-) -> Events<'scope, T, E> {
-    rows.rows(|rows| {
-        rows.unary(Pipeline, "Late", |_, _| {
-            move |input, output| {
-                input.for_each(|tick, rows| {
-                    let chosen = rows.drain(..).filter_map(|Timed { time, behind, data }| {
-                        Some(Timed { time, behind, data: choose(data)? })
-                    });
-                    output.session(&tick).give_iterator(chosen);
-                });
-            }
-        })
-    })
 }

@@ -58,13 +58,12 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use timely::ExchangeData;
-use timely::dataflow::channels::pact::Exchange;
 
 use super::{Waiting, in_order};
 use crate::events::{Data, Events, Tick};
 use crate::flow::{Aside, Limited};
-use crate::key::{Key, route};
-use crate::keyed::Keyed;
+use crate::key::Key;
+use crate::keyed::{self, Keyed};
 use crate::observe::Counters;
 use crate::state::{Corrupt, Entry, Epoch, Saver, Shape, State, Table};
 use crate::tick::{Emit, Fuel, Now, TickLogic, tick_operator};
@@ -119,8 +118,7 @@ impl<'scope, T: Tick, D: ExchangeData + Data, F> Keyed<'scope, T, D, F> {
         let (_, clock) = events.parts();
         let lateness = by.lateness.max(clock.late());
         let counters = clock.observer().register(name, "sort", events.scope().index());
-        let by_key = key.clone();
-        let pact = Exchange::new(move |row: &Timed<D>| route(by_key(&row.data).stable_hash()));
+        let pact = keyed::exchange(key.clone());
         let state = Sorting::new(Sort { lateness, ..by }, key, counters.clone());
         let (sorted, aside) = tick_operator(name, &events, pact, state, counters);
         Limited::new(

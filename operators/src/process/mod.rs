@@ -108,11 +108,10 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use timely::ExchangeData;
-use timely::dataflow::channels::pact::Exchange;
 
 use crate::events::{Data, Events, Tick};
-use crate::key::{Key, route};
-use crate::keyed::Keyed;
+use crate::key::Key;
+use crate::keyed::{self, Keyed};
 use crate::tick::tick_operator;
 use crate::time::{Span, Timed};
 use crate::window::WithLate;
@@ -166,8 +165,7 @@ impl<'scope, T: Tick, D: ExchangeData + Data, F> Keyed<'scope, T, D, F> {
         let (_, clock) = events.parts();
         let lateness = Span::from(logic.lateness()).max(clock.late());
         let counters = clock.observer().register(name, "process", events.scope().index());
-        let by_key = key.clone();
-        let pact = Exchange::new(move |row: &Timed<D>| route(by_key(&row.data).stable_hash()));
+        let pact = keyed::exchange(key.clone());
         let state = Processes::new(key, logic, lateness, counters.clone());
         let (results, late) = tick_operator(name, &events, pact, state, counters);
         WithLate::new(

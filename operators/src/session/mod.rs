@@ -94,13 +94,12 @@ mod timers;
 mod tests;
 
 pub use gap::{ByRow, Fixed, Session, SessionGap};
-pub use result::{ChangesWithLate, SessionResult};
+pub use result::SessionResult;
 
 use std::time::Duration;
 
 use timely::ExchangeData;
 use timely::dataflow::StreamVec;
-use timely::dataflow::channels::pact::Exchange;
 
 use report::ResultOf;
 use result::{FinalOnly, Mode, Retracting};
@@ -109,11 +108,11 @@ use state::Sessions;
 use crate::aggregate::Aggregate;
 use crate::change::Changes;
 use crate::events::{Clock, Data, Events, Tick};
-use crate::key::{Key, route};
-use crate::keyed::Keyed;
+use crate::key::Key;
+use crate::keyed::{self, Keyed};
 use crate::tick::tick_operator;
 use crate::time::{Span, Timed};
-use crate::window::WithLate;
+use crate::window::{Fired, WithLate};
 
 /// A keyed stream cut into sessions, to be aggregated.
 pub struct Sessioned<'scope, T: Tick, D: Data, F, G = Fixed> {
@@ -221,7 +220,7 @@ where
         self,
         name: &str,
         aggregate: A,
-    ) -> ChangesWithLate<'scope, T, SessionResult<K, A::Output>, D>
+    ) -> Fired<'scope, T, Changes<'scope, T, SessionResult<K, A::Output>>, D>
     where
         K: Key,
         F: Fn(&D) -> K + Clone + 'static,
@@ -231,7 +230,7 @@ where
         let (lateness, clock) = self.time();
         let (changes, late) = self.build::<K, A, Retracting>(name, aggregate);
         let changes = Events::from_parts(changes, clock.clone().with_late(lateness));
-        ChangesWithLate::new(Changes::from_events(changes), Events::from_parts(late, clock))
+        Fired::new(Changes::from_events(changes), Events::from_parts(late, clock))
     }
 
     /// How long sessions are kept, and the clock of the input.
@@ -251,8 +250,7 @@ where
         let (lateness, clock) = self.time();
         let Keyed { events, key } = self.keyed;
         let counters = clock.observer().register(name, "session", events.scope().index());
-        let by_key = key.clone();
-        let pact = Exchange::new(move |row: &Timed<D>| route(by_key(&row.data).stable_hash()));
+        let pact = keyed::exchange(key.clone());
         let counted = counters.clone();
         let state: Sessions<K, D, F, G, A, M> =
             Sessions::new(self.session, lateness, key, aggregate, counted);

@@ -1,11 +1,9 @@
 //! What a session has to say.
 
-use std::ops::Deref;
-
 use serde::{Deserialize, Serialize};
 
-use crate::change::{Change, Changes};
-use crate::events::{Data, Events, Tick};
+use crate::change::Change;
+use crate::events::Data;
 use crate::time::EventTime;
 use crate::window::{Pane, Window};
 
@@ -33,39 +31,6 @@ impl<K, V> SessionResult<K, V> {
     /// From its first row to its end.
     pub fn window(&self) -> Window {
         Window { start: self.start, end: self.end }
-    }
-}
-
-/// Results that are corrected, and the rows that were refused as late.
-///
-/// It stands for the stream of changes wherever one is asked for.
-pub struct ChangesWithLate<'scope, T: Tick, R: Data, D: Data> {
-    changes: Changes<'scope, T, R>,
-    late: Events<'scope, T, D>,
-}
-
-impl<'scope, T: Tick, R: Data, D: Data> ChangesWithLate<'scope, T, R, D> {
-    /// Changes and late rows.
-    pub fn new(changes: Changes<'scope, T, R>, late: Events<'scope, T, D>) -> Self {
-        ChangesWithLate { changes, late }
-    }
-
-    /// The results as they come and go.
-    pub fn changes(&self) -> Changes<'scope, T, R> {
-        self.changes.clone()
-    }
-
-    /// The rows that were refused, as they came; `behind` says how far each was behind.
-    pub fn late(&self) -> Events<'scope, T, D> {
-        self.late.clone()
-    }
-}
-
-impl<'scope, T: Tick, R: Data, D: Data> Deref for ChangesWithLate<'scope, T, R, D> {
-    type Target = Changes<'scope, T, R>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.changes
     }
 }
 

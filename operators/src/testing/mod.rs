@@ -34,7 +34,7 @@ mod run;
 
 pub use feed::{Feed, Step};
 pub use out::Out;
-pub use random::{Row, cases, feeds, feeds_of, judged};
+pub use random::{Row, cases, cuts, feeds, feeds_of, judged};
 pub use run::{Cut, Ran, Workers, run, run_cut};
 
 /// Sorted, so that multisets compare.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::Feed;
+use super::{Feed, Workers};
 use crate::time::{EventTime, Span};
 
 /// A record of a random feed. It knows its source, partition and time, for models to use.
@@ -29,6 +29,14 @@ pub struct Row {
 pub fn cases(cases: u32) -> ProptestConfig {
     let times = std::env::var("CASES_TIMES").ok().and_then(|times| times.parse().ok());
     ProptestConfig::with_cases(cases * times.unwrap_or(1))
+}
+
+/// Where a random feed is cut, and the workers that run up to there.
+pub fn cuts() -> impl Strategy<Value = Vec<(usize, Workers)>> {
+    prop::collection::vec((0usize..160, 1usize..6), 1..4).prop_map(|mut cuts| {
+        cuts.sort();
+        cuts.into_iter().map(|(at, threads)| (at, Workers::threads(threads))).collect()
+    })
 }
 
 /// Feeds of one source.

@@ -5,7 +5,6 @@ use std::ops::Deref;
 use differential_dataflow::lattice::Lattice;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
-use timely::dataflow::operators::generic::Operator;
 
 use super::forever::Forever;
 use super::row::Row;
@@ -31,11 +30,11 @@ impl<'scope, T: Tick + Lattice, D: Element> Retained<'scope, T, D> {
         rows: StreamVec<'scope, T, Timed<Change<D>>>,
         aside: Events<'scope, T, SetAside<D>>,
     ) -> Self {
-        let late = pick(&aside, "Late", |row| match row {
+        let late = aside.pick("Late", |row| match row {
             SetAside::Late(row) => Some(row),
             SetAside::Expired(_) => None,
         });
-        let expired = pick(&aside, "Expired", |row| match row {
+        let expired = aside.pick("Expired", |row| match row {
             SetAside::Late(_) => None,
             SetAside::Expired(row) => Some(row),
         });
@@ -45,26 +44,6 @@ impl<'scope, T: Tick + Lattice, D: Element> Retained<'scope, T, D> {
         let view = View::from_changes(&rows);
         Retained { view, late, expired: Changes::from_events(expired) }
     }
-}
-
-/// Some of the rows that were set aside.
-fn pick<'scope, T: Tick, D: Data>(
-    aside: &Events<'scope, T, SetAside<D>>,
-    name: &str,
-    choose: impl Fn(SetAside<D>) -> Option<Change<D>> + 'static,
-) -> Events<'scope, T, Change<D>> {
-    aside.rows(|rows| {
-        rows.unary(Pipeline, name, |_, _| {
-            move |input, output| {
-                input.for_each(|tick, rows| {
-                    let chosen = rows.drain(..).filter_map(|Timed { time, behind, data }| {
-                        Some(Timed { time, behind, data: choose(data)? })
-                    });
-                    output.session(&tick).give_iterator(chosen);
-                });
-            }
-        })
-    })
 }
 
 impl<'scope, T: Tick + Lattice, D: Element, L: Data> Retained<'scope, T, D, L> {

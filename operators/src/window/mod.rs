@@ -106,15 +106,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use timely::ExchangeData;
-use timely::dataflow::channels::pact::Exchange;
 
 use crate::aggregate::Aggregate;
 use crate::events::{Data, Events, Tick};
-use crate::key::{Key, route};
-use crate::keyed::Keyed;
+use crate::key::Key;
+use crate::keyed::{self, Keyed};
 use crate::observe::Counters;
 use crate::tick::{TickLogic, tick_operator};
-use crate::time::{Span, Timed};
+use crate::time::Span;
 
 /// What a window has to say about a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -314,8 +313,7 @@ impl<'scope, T: Tick, D: ExchangeData + Data, F, W> Windowed<'scope, T, D, F, W>
         let (_, clock) = events.parts();
         let lateness = self.lateness.max(clock.late());
         let counters = clock.observer().register(name, "window", events.scope().index());
-        let by_key = key.clone();
-        let pact = Exchange::new(move |row: &Timed<D>| route(by_key(&row.data).stable_hash()));
+        let pact = keyed::exchange(key.clone());
         let logic = logic(self.by, lateness, key, counters.clone());
         let (results, late) = tick_operator(name, &events, pact, logic, counters);
         WithLate::new(

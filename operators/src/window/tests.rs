@@ -11,6 +11,7 @@ use crate::observe::Counters;
 use crate::state::{Saver, Snapshot};
 use crate::tick::{Emit, Fuel, Now};
 use crate::time::EventTime;
+use crate::time::Timed;
 
 type Row = (u8, u64);
 type Key = fn(&Row) -> u8;

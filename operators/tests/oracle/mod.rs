@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use proptest::prelude::*;
 use tiderace_operators::observe::{Counts, Observer};
 use tiderace_operators::testing::{Feed, Row, Workers, judged, run_cut, sorted};
 use tiderace_operators::time::{EventTime, Span, Timed};
@@ -136,14 +135,6 @@ pub fn nothing_left(observer: &Observer) -> Counts {
     assert!(counts.balanced(), "{counts:?}");
     assert_eq!((counts.held, counts.open), (0, 0));
     counts
-}
-
-/// Where a run is cut, and on how many workers each part runs.
-pub fn cuts() -> impl Strategy<Value = Vec<(usize, Workers)>> {
-    prop::collection::vec((0usize..160, 1usize..6), 1..4).prop_map(|mut cuts| {
-        cuts.sort();
-        cuts.into_iter().map(|(at, threads)| (at, Workers::threads(threads))).collect()
-    })
 }
 
 /// A feed of one partition in order, each row a tick of its own.

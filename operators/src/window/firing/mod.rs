@@ -93,16 +93,14 @@ pub use trigger::{Places, Trigger};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use timely::ExchangeData;
-use timely::dataflow::channels::pact::Exchange;
 
 use super::{Assigner, WindowResult, Windowed, WithLate};
 use crate::aggregate::Aggregate;
 use crate::change::Changes;
 use crate::events::{Data, Events, Tick};
-use crate::key::{Key, route};
-use crate::keyed::Keyed;
+use crate::key::Key;
+use crate::keyed::{self, Keyed};
 use crate::tick::tick_operator;
-use crate::time::Timed;
 
 /// A windowed stream with early results, to be aggregated.
 pub struct Triggered<'scope, T: Tick, D: Data, F, W, G> {
@@ -235,8 +233,7 @@ impl<'scope, T: Tick, D: ExchangeData + Data, F, W: Assigner, G: TriggerLogic>
         let lateness = lateness.max(clock.late());
         by.check(name);
         let counters = clock.observer().register(name, "window", events.scope().index());
-        let by_key = key.clone();
-        let pact = Exchange::new(move |row: &Timed<D>| route(by_key(&row.data).stable_hash()));
+        let pact = keyed::exchange(key.clone());
         let state: Firings<K, D, W, F, A, G, M> =
             Firings::new((by, lateness), key, aggregate, self.rule, counters.clone());
         let (results, late) = tick_operator(name, &events, pact, state, counters);

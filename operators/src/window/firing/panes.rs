@@ -64,7 +64,7 @@ pub struct Fired<'scope, T: Tick, S, D: Data> {
 }
 
 impl<'scope, T: Tick, S: Clone, D: Data> Fired<'scope, T, S, D> {
-    pub(super) fn new(results: S, late: Events<'scope, T, D>) -> Self {
+    pub(crate) fn new(results: S, late: Events<'scope, T, D>) -> Self {
         Fired { results, late }
     }
 

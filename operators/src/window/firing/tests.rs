@@ -12,6 +12,7 @@ use crate::change::Change;
 use crate::observe::Counters;
 use crate::state::{Saver, Snapshot, State};
 use crate::tick::{Emit, Fuel, Now, TickLogic};
+use crate::time::Timed;
 use crate::time::{EventTime, Span};
 use crate::window::{Pane, Timing, Tumbling, Window};
 
