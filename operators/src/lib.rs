@@ -28,6 +28,7 @@ pub mod key;
 pub mod keyed;
 pub mod observe;
 pub mod order;
+mod prefetch;
 pub mod process;
 pub mod session;
 pub mod state;

@@ -74,7 +74,7 @@ pub(super) trait Judge<D>: 'static {
     fn judge(
         &mut self,
         hash: u64,
-        key: &Self::Key,
+        key: Self::Key,
         time: EventTime,
         row: D,
         out: &mut Emit<Self::Out, SetAside<D>>,
@@ -101,7 +101,7 @@ impl<K: Key, D: Data> Judge<D> for DedupState<K> {
     fn judge(
         &mut self,
         hash: u64,
-        key: &K,
+        key: K,
         time: EventTime,
         row: D,
         out: &mut Emit<D, SetAside<D>>,
@@ -296,7 +296,7 @@ where
             for Waiting { time, hash, origin, data } in self.copies.drain(..) {
                 self.dropped |= origin != Origin::New;
                 let key = (self.key)(&data);
-                let verdict = self.passed.judge(hash, &key, time, data, out);
+                let verdict = self.passed.judge(hash, key, time, data, out);
                 if verdict == Verdict::Duplicate && origin != Origin::Restored {
                     // It was kept when it came; now it is known to be a copy.
                     self.counters.kept.set(self.counters.kept.get() - 1);

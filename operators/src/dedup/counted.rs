@@ -86,7 +86,7 @@ impl<K: Key, D: ExchangeData + Data> Judge<D> for Counting<K, D> {
     fn judge(
         &mut self,
         hash: u64,
-        key: &K,
+        key: K,
         time: EventTime,
         row: D,
         out: &mut Emit<(D, u64), SetAside<D>>,
@@ -95,9 +95,9 @@ impl<K: Key, D: ExchangeData + Data> Judge<D> for Counting<K, D> {
         let ttl = self.0.horizon().ttl().micros() as u64;
         // Rows come in the order of time: what passed before is not later.
         for near in [Some(slot), slot.checked_sub(1)].into_iter().flatten() {
-            let passed = self.0.get(near, hash, key).map(|c| self.0.time(near, c.offset()));
+            let passed = self.0.get(near, hash, &key).map(|c| self.0.time(near, c.offset()));
             if passed.is_some_and(|passed| passed.micros().abs_diff(time.micros()) < ttl)
-                && let Some(counted) = self.0.get_mut(near, hash, key)
+                && let Some(counted) = self.0.get_mut(near, hash, &key)
             {
                 counted.time = Stamped::dirty(counted.time.offset());
                 counted.copies += 1;
@@ -106,7 +106,7 @@ impl<K: Key, D: ExchangeData + Data> Judge<D> for Counting<K, D> {
             }
         }
         let time = Stamped::dirty(self.0.offset(time));
-        self.0.insert(slot, hash, key.clone(), Counted { time, copies: 1, row });
+        self.0.insert(slot, hash, key, Counted { time, copies: 1, row });
         Verdict::First
     }
 

@@ -58,6 +58,7 @@
 //! ```
 
 mod bloom;
+mod buckets;
 mod by_time;
 mod content;
 mod counted;
@@ -66,6 +67,7 @@ mod last;
 mod operator;
 mod slots;
 mod state;
+mod store;
 
 pub use bloom::Bloom;
 pub use content::{ContentHash, content_hash};

@@ -114,16 +114,23 @@ impl<'scope, T: Tick, D: ExchangeData + Data, F> Keyed<'scope, T, D, F> {
         let state = state(horizon.late_by_at_least(clock.late()));
         let counters = clock.observer().register(name, "dedup", events.scope().index());
         let pact = keyed::exchange(key.clone());
-        let logic = FirstSeen { key, state, counters: counters.clone() };
+        let ahead = Vec::with_capacity(AHEAD);
+        let logic = FirstSeen { key, state, ahead, counters: counters.clone() };
         let (passed, aside) = tick_operator(name, &events, pact, logic, counters);
         Deduplicated::new((passed, clock.clone()), (aside, clock))
     }
 }
 
+/// For how many rows memory is asked for before they are judged: as many as the misses that a core
+/// can wait for at once, and then some.
+const AHEAD: usize = 64;
+
 /// Judges rows as they come.
 struct FirstSeen<K, F, M> {
     key: F,
     state: DedupState<K, M>,
+    /// Hashes and keys of the next rows.
+    ahead: Vec<(u64, K)>,
     counters: Arc<Counters>,
 }
 
@@ -140,24 +147,32 @@ impl<K: Key, D: Data, F: Fn(&D) -> K + 'static, M: Memory + 'static> TickLogic<D
         out: &mut Emit<D, SetAside<D>>,
     ) {
         let (mut late, mut duplicates, mut passed) = (0, 0, 0);
-        for row in rows.drain(..) {
-            let row = match in_time(row, before, self.state.horizon()) {
-                Ok(row) => row,
-                Err(row) => {
-                    late += 1;
-                    out.side.push(row.map(SetAside::Late));
-                    continue;
-                }
-            };
-            let key = (self.key)(&row.data);
-            match self.state.insert(key.stable_hash(), &key, row.time) {
-                Verdict::First => {
-                    passed += 1;
-                    out.rows.push(row);
-                }
-                Verdict::Duplicate => {
-                    duplicates += 1;
-                    out.side.push(row.map(SetAside::Duplicate));
+        let mut rows = rows.drain(..);
+        while rows.len() > 0 {
+            self.ahead.extend(rows.as_slice().iter().take(AHEAD).map(|row| {
+                let key = (self.key)(&row.data);
+                (key.stable_hash(), key)
+            }));
+            self.state
+                .warm(rows.as_slice().iter().zip(&self.ahead).map(|(r, (h, _))| (*h, r.time)));
+            for ((hash, key), row) in self.ahead.drain(..).zip(rows.by_ref()) {
+                let row = match in_time(row, before, self.state.horizon()) {
+                    Ok(row) => row,
+                    Err(row) => {
+                        late += 1;
+                        out.side.push(row.map(SetAside::Late));
+                        continue;
+                    }
+                };
+                match self.state.insert(hash, key, row.time) {
+                    Verdict::First => {
+                        passed += 1;
+                        out.rows.push(row);
+                    }
+                    Verdict::Duplicate => {
+                        duplicates += 1;
+                        out.side.push(row.map(SetAside::Duplicate));
+                    }
                 }
             }
         }

@@ -14,15 +14,16 @@
 //! An entry tells the time by its distance from the bucket's start, which leaves a bit to note that it
 //! has changed since the last cut: bookkeeping takes no memory.
 
-use std::collections::BTreeMap;
+use std::cell::Cell;
 use std::mem::{needs_drop, size_of};
+use std::num::NonZeroU64;
 
-use hashbrown::HashTable;
-use hashbrown::hash_table::IntoIter;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Horizon;
+use super::buckets::Buckets;
+use super::store::{Entries, Store};
 use crate::key::Key;
 use crate::state::{Corrupt, Entry, Saver};
 use crate::tick::Fuel;
@@ -43,28 +44,29 @@ pub trait Mark: Serialize + DeserializeOwned {
 
 /// An offset, and whether what it belongs to has changed since the last cut.
 ///
-/// Offsets take 63 bits: a bucket is not longer than the greater of `ttl` and lateness / 64.
+/// Offsets are less than 2^63 − 1: a bucket is not longer than the greater of `ttl` and lateness / 64.
+/// One more is kept of them, so that it is never zero: a free place of a table needs no other mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
-pub struct Stamped(u64);
+pub struct Stamped(NonZeroU64);
 
 impl Stamped {
     #[inline]
     pub fn dirty(offset: u64) -> Self {
-        Stamped(offset << 1 | 1)
+        Stamped(NonZeroU64::MIN | (offset + 1) << 1)
     }
 
     #[inline]
     pub fn offset(self) -> u64 {
-        self.0 >> 1
+        (self.0.get() >> 1).wrapping_sub(1)
     }
 
     #[inline]
     pub fn is_dirty(self) -> bool {
-        self.0 & 1 != 0
+        self.0.get() & 1 != 0
     }
 
     pub fn clean(&mut self) {
-        self.0 &= !1;
+        self.0 = NonZeroU64::new(self.0.get() & !1).unwrap_or(self.0);
     }
 }
 
@@ -77,7 +79,7 @@ struct Kept<K, M> {
 
 #[derive(Debug)]
 struct Bucket<K, M> {
-    table: HashTable<Kept<K, M>>,
+    table: Store<Kept<K, M>>,
     /// Some entry has changed since the last cut.
     touched: bool,
     /// Some entry is part of a cut.
@@ -86,7 +88,7 @@ struct Bucket<K, M> {
 
 impl<K, M> Default for Bucket<K, M> {
     fn default() -> Self {
-        Bucket { table: HashTable::new(), touched: false, saved: false }
+        Bucket { table: Store::default(), touched: false, saved: false }
     }
 }
 
@@ -104,11 +106,13 @@ pub struct Slots<K, M> {
     horizon: Horizon,
     ttl: i64,
     slots_per_bucket: i64,
-    buckets: BTreeMap<i64, Bucket<K, M>>,
+    /// The slot that was asked for last, and where it starts: most rows spare a division by it.
+    last: Cell<(i64, i64)>,
+    buckets: Buckets<Bucket<K, M>>,
     /// How many entries the buckets hold.
     len: usize,
     /// A bucket that is behind the frontier and whose entries are being dropped, with its start.
-    dying: Option<(i64, IntoIter<Kept<K, M>>)>,
+    dying: Option<(i64, Entries<Kept<K, M>>)>,
     /// Up to where it has been forgotten.
     frontier: EventTime,
     /// Entries have been forgotten that are part of a cut.
@@ -124,7 +128,8 @@ impl<K: Key, M: Mark> Slots<K, M> {
             // With a ttl of zero nothing is asked and nothing is kept.
             ttl: horizon.ttl().micros().max(1),
             slots_per_bucket: horizon.slots_per_bucket(),
-            buckets: BTreeMap::new(),
+            last: Cell::new((0, 0)),
+            buckets: Buckets::default(),
             len: 0,
             dying: None,
             frontier: EventTime::MIN,
@@ -140,7 +145,16 @@ impl<K: Key, M: Mark> Slots<K, M> {
     /// The slot of an instant.
     #[inline]
     pub fn slot(&self, time: EventTime) -> i64 {
-        time.micros().div_euclid(self.ttl)
+        let (last, start) = self.last.get();
+        if (time.micros().wrapping_sub(start) as u64) < self.ttl as u64 {
+            return last;
+        }
+        let slot = time.micros().div_euclid(self.ttl);
+        // The first slot of all starts before time does.
+        if let Some(start) = slot.checked_mul(self.ttl) {
+            self.last.set((slot, start));
+        }
+        slot
     }
 
     /// How long an instant is after the start of its slot's bucket.
@@ -160,7 +174,7 @@ impl<K: Key, M: Mark> Slots<K, M> {
     #[inline]
     pub fn get(&self, slot: i64, hash: u64, key: &K) -> Option<&M> {
         let place = self.place(slot);
-        let table = &self.buckets.get(&place.bucket)?.table;
+        let table = &self.buckets.get(place.bucket)?.table;
         let found = table.find(table_hash(hash, place.number), |kept| {
             kept.key == *key && self.is_number(kept.mark.offset(), place.number)
         });
@@ -172,7 +186,7 @@ impl<K: Key, M: Mark> Slots<K, M> {
     pub fn get_mut(&mut self, slot: i64, hash: u64, key: &K) -> Option<&mut M> {
         let place = self.place(slot);
         let (ttl, many) = (self.ttl, self.slots_per_bucket > 1);
-        let bucket = self.buckets.get_mut(&place.bucket)?;
+        let bucket = self.buckets.get_mut(place.bucket)?;
         let found = bucket.table.find_mut(table_hash(hash, place.number), |kept| {
             kept.key == *key && (!many || kept.mark.offset() / ttl as u64 == place.number)
         });
@@ -180,12 +194,23 @@ impl<K: Key, M: Mark> Slots<K, M> {
         found.map(|kept| &mut kept.mark)
     }
 
+    /// Asks for the memory in which a key would be, in this slot and those beside it.
+    #[inline]
+    pub fn warm(&self, slot: i64, hash: u64) {
+        for near in [slot.saturating_sub(1), slot, slot.saturating_add(1)] {
+            let place = self.place(near);
+            if let Some(bucket) = self.buckets.get(place.bucket) {
+                bucket.table.warm(table_hash(hash, place.number));
+            }
+        }
+    }
+
     /// Remembers a key in a slot in which it is not known.
     pub fn insert(&mut self, slot: i64, hash: u64, key: K, mark: M) {
         debug_assert!(self.get(slot, hash, &key).is_none(), "one entry per key and slot");
         let place = self.place(slot);
         let (ttl, many) = (self.ttl as u64, self.slots_per_bucket > 1);
-        let bucket = self.buckets.entry(place.bucket).or_default();
+        let bucket = self.buckets.or_default(place.bucket);
         bucket.touched |= mark.is_dirty();
         bucket.saved |= !mark.is_dirty();
         let rehash = |kept: &Kept<K, M>| {
@@ -193,7 +218,7 @@ impl<K: Key, M: Mark> Slots<K, M> {
             table_hash(kept.key.stable_hash(), number)
         };
         let hash = table_hash(hash, place.number);
-        bucket.table.insert_unique(hash, Kept { key, mark }, rehash);
+        bucket.table.insert(hash, Kept { key, mark }, rehash);
         self.len += 1;
     }
 
@@ -221,14 +246,14 @@ impl<K: Key, M: Mark> Slots<K, M> {
                 self.dying = None;
             }
             let first = self.first_needed();
-            let Some(oldest) = self.buckets.first_entry() else { return true };
-            if *oldest.key() >= first && frontier != EventTime::MAX {
+            let Some(number) = self.buckets.first() else { return true };
+            if number >= first && frontier != EventTime::MAX {
                 return true;
             }
             if fuel == 0 {
                 return false;
             }
-            let (number, bucket) = oldest.remove_entry();
+            let bucket = self.buckets.remove(number).expect("the first of them");
             self.len -= bucket.table.len();
             self.dropped |= bucket.saved;
             fuel -= 1;
@@ -244,7 +269,7 @@ impl<K: Key, M: Mark> Slots<K, M> {
 
     /// The memory of the tables in bytes; what keys own elsewhere is not counted.
     pub fn bytes(&self) -> usize {
-        let tables: usize = self.buckets.values().map(|b| b.table.allocation_size()).sum();
+        let tables: usize = self.buckets.values().map(|b| b.table.bytes()).sum();
         tables + self.buckets.len() * size_of::<(i64, Bucket<K, M>)>()
     }
 
@@ -253,27 +278,35 @@ impl<K: Key, M: Mark> Slots<K, M> {
     /// An entry's key is the number of its slot in the bucket and the key, its bucket the bucket.
     pub fn save(&mut self, table: u8, fuel: &mut Fuel, out: &mut Saver) -> bool {
         let (ttl, slots) = (self.ttl as u64, self.slots_per_bucket);
-        for (&number, bucket) in self.buckets.iter_mut().filter(|(_, bucket)| bucket.touched) {
-            let end = bucket.table.num_buckets();
-            let until = end.min(self.cursor.saturating_add(fuel.left()));
+        let cursor = &mut self.cursor;
+        let done = self.buckets.all_mut(|number, bucket| {
+            if !bucket.touched {
+                return true;
+            }
+            let end = bucket.table.places();
+            let until = end.min(cursor.saturating_add(fuel.left()));
             // The last bucket of all could not be dropped by its own number.
             let named = number.min(i64::MAX - 1);
             let beyond = (number - named).wrapping_mul(slots) as u64;
-            for at in self.cursor..until {
-                let Some(Kept { key, mark }) = bucket.table.get_bucket_mut(at) else { continue };
+            for at in *cursor..until {
+                let Some(Kept { key, mark }) = bucket.table.at_mut(at) else { continue };
                 if mark.is_dirty() {
                     mark.clean();
                     let slot = mark.offset() / ttl + beyond;
                     out.put(table, named, key.stable_hash(), &(slot, &*key), &*mark);
                 }
             }
-            fuel.burn(until - self.cursor);
-            self.cursor = until;
+            fuel.burn(until - *cursor);
+            *cursor = until;
             if until < end {
                 return false;
             }
-            self.cursor = 0;
+            *cursor = 0;
             (bucket.touched, bucket.saved) = (false, true);
+            true
+        });
+        if !done {
+            return false;
         }
         if std::mem::take(&mut self.dropped) {
             out.drop_below(table, self.first_needed());

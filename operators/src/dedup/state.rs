@@ -133,7 +133,7 @@ impl Memory for Refreshed {
 ///
 /// let mut seen = DedupState::new(Horizon::within(mins(10)).late_by(secs(30)));
 /// let mut offer = |order: u64, at| {
-///     seen.insert(order.stable_hash(), &order, EventTime::from_secs(at))
+///     seen.insert(order.stable_hash(), order, EventTime::from_secs(at))
 /// };
 /// assert_eq!(offer(7, 1_000), Verdict::First);
 /// assert_eq!(offer(7, 1_000), Verdict::Duplicate);
@@ -173,29 +173,36 @@ impl<K: Key, M: Memory> DedupState<K, M> {
         self.slots.horizon()
     }
 
+    /// Asks for the memory that these hashes at these times will need: asked for a batch of copies
+    /// that are about to be judged, it comes for all at once.
+    #[inline]
+    pub fn warm(&self, copies: impl Iterator<Item = (u64, EventTime)>) {
+        copies.for_each(|(hash, time)| self.slots.warm(self.slots.slot(time), hash));
+    }
+
     /// Judges a copy, and keeps it if it is the first. `hash` is the key's
     /// [`stable_hash`](crate::key::StableHash::stable_hash). The caller has refused late rows.
     ///
     /// The verdict is right for every row that is not late by the frontier that
     /// [`expire`](Self::expire) was last given.
-    pub fn insert(&mut self, hash: u64, key: &K, time: EventTime) -> Verdict {
+    pub fn insert(&mut self, hash: u64, key: K, time: EventTime) -> Verdict {
         debug_assert_eq!(hash, key.stable_hash(), "the hash must be that of the key");
         if self.horizon().ttl().is_zero() {
             return Verdict::First;
         }
         let slot = self.slots.slot(time);
         let near = [Some(slot), slot.checked_sub(1), slot.checked_add(1)];
-        let duplicate = near.into_iter().flatten().any(|near| self.reaches(near, hash, key, time));
+        let duplicate = near.into_iter().flatten().any(|near| self.reaches(near, hash, &key, time));
         if duplicate && !M::REFRESHES {
             return Verdict::Duplicate;
         }
         let offset = self.slots.offset(time);
         if M::REFRESHES
-            && let Some(mark) = self.slots.get_mut(slot, hash, key)
+            && let Some(mark) = self.slots.get_mut(slot, hash, &key)
         {
             mark.duplicate(offset);
         } else {
-            self.slots.insert(slot, hash, key.clone(), M::passed(offset));
+            self.slots.insert(slot, hash, key, M::passed(offset));
         }
         if duplicate { Verdict::Duplicate } else { Verdict::First }
     }

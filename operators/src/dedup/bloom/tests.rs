@@ -50,7 +50,7 @@ fn memory_is_a_fraction_of_the_exact_one() {
     let mut exact = DedupState::new(horizon);
     let time = |key: u64| key as i64 * 600_000_000 / keys as i64;
     lost(&mut filters, 0..keys, time);
-    (0..keys).for_each(|key| _ = exact.insert(key.stable_hash(), &key, at(time(key))));
+    (0..keys).for_each(|key| _ = exact.insert(key.stable_hash(), key, at(time(key))));
     let (bits, table) = (filters.bytes as f64 / keys as f64, exact.bytes() as f64 / keys as f64);
     assert!(bits < 3.5 && table > 19.0, "{bits} and {table} bytes per key");
 }

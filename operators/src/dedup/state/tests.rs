@@ -37,7 +37,7 @@ fn run(horizon: Horizon, rows: &[(u8, i64)], cuts: &BTreeSet<usize>, fuel: usize
         let fate = if horizon.is_late(at, EventTime::from_micros(frontier.max(operator))) {
             Fate::Late
         } else {
-            Fate::Judged(state.insert(key.stable_hash(), &key, at))
+            Fate::Judged(state.insert(key.stable_hash(), key, at))
         };
         fates.push(fate);
         frontier = frontier_after(frontier, time);
@@ -143,7 +143,7 @@ proptest! {
 }
 
 fn offer(state: &mut DedupState<u64>, key: u64, time: i64) -> Verdict {
-    state.insert(key.stable_hash(), &key, EventTime::from_micros(time))
+    state.insert(key.stable_hash(), key, EventTime::from_micros(time))
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn keys_that_own_memory_are_dropped_by_fuel() {
     let mut state = DedupState::new(horizon(100, 0));
     for i in 0..50 {
         let key = format!("key {i}");
-        state.insert(key.stable_hash(), &key, EventTime::from_micros(i64::from(i) % 2 * 100));
+        state.insert(key.stable_hash(), key, EventTime::from_micros(i64::from(i) % 2 * 100));
     }
     let mut slices = 0;
     while !state.expire(EventTime::from_micros(10_000), 7) {
@@ -239,9 +239,9 @@ proptest! {
             let at = EventTime::from_micros(time);
             if !horizon.is_late(at, EventTime::from_micros(frontier)) {
                 let hash = key.stable_hash();
-                prop_assert_eq!(cut.insert(hash, &key, at), whole.insert(hash, &key, at));
+                prop_assert_eq!(cut.insert(hash, key, at), whole.insert(hash, key, at));
                 let (one, other) =
-                    (refreshed_cut.insert(hash, &key, at), refreshed.insert(hash, &key, at));
+                    (refreshed_cut.insert(hash, key, at), refreshed.insert(hash, key, at));
                 prop_assert_eq!(one, other);
             }
             frontier = frontier_after(frontier, time);
@@ -266,7 +266,7 @@ proptest! {
             if !horizon.is_late(EventTime::from_micros(time), EventTime::from_micros(frontier)) {
                 let known = copies.iter().any(|&(k, t)| k == key && (at - t).abs() < i128::from(ttl));
                 copies.push((key, at));
-                let verdict = state.insert(key.stable_hash(), &key, EventTime::from_micros(time));
+                let verdict = state.insert(key.stable_hash(), key, EventTime::from_micros(time));
                 prop_assert_eq!(verdict == Verdict::Duplicate, known);
             }
             frontier = frontier_after(frontier, time);
