@@ -7,13 +7,12 @@ use super::gap::{Session, SessionGap};
 use super::open::{OfKey, Open, Shown};
 use super::report::{Report, ResultOf};
 use super::result::Mode;
-use super::timers::{Timer, Timers};
 use crate::aggregate::Aggregate;
 use crate::events::Data;
 use crate::key::Key;
 use crate::observe::Counters;
 use crate::state::{Corrupt, Entry, Epoch, Saver, Shape, State, Table};
-use crate::tick::{Emit, Fuel, Now, TickLogic};
+use crate::tick::{Emit, Fuel, Now, TickLogic, Timer, Timers};
 use crate::time::{EventTime, Span, Timed};
 use crate::window::{Timing, Window};
 

@@ -111,6 +111,7 @@ use crate::aggregate::Aggregate;
 use crate::events::{Data, Events, Tick};
 use crate::key::Key;
 use crate::keyed::{self, Keyed};
+use crate::limit::{ByWindow, limit};
 use crate::observe::Counters;
 use crate::tick::{TickLogic, tick_operator};
 use crate::time::Span;
@@ -133,6 +134,8 @@ pub struct Windowed<'scope, T: Tick, D: Data, F, W = Tumbling> {
     pub(crate) keyed: Keyed<'scope, T, D, F>,
     pub(crate) by: W,
     pub(crate) lateness: Span,
+    /// How late rows may be is settled.
+    limited: bool,
 }
 
 /// The results of an operator, and the rows it refused as late.
@@ -171,17 +174,45 @@ impl<'scope, T: Tick, R, D> Deref for WithLate<'scope, T, R, D> {
 impl<'scope, T: Tick, D: Data, F> Keyed<'scope, T, D, F> {
     /// Groups each key's records by windows of event time.
     pub fn window<W>(self, by: W) -> Windowed<'scope, T, D, F, W> {
-        Windowed { keyed: self, by, lateness: Span::ZERO }
+        Windowed { keyed: self, by, lateness: Span::ZERO, limited: false }
     }
 }
 
 impl<'scope, T: Tick, D: ExchangeData + Data, F, W> Windowed<'scope, T, D, F, W> {
     /// Waits this much longer, in event time, before a window is complete. Records that come in the
     /// meantime count; results come out this much later.
+    ///
+    /// # Panics
+    /// After [`max_windows_per_key`](Self::max_windows_per_key), which has to know it.
     #[must_use]
     pub fn allow_late(mut self, lateness: Duration) -> Self {
+        assert!(!self.limited, "window: allow_late comes before max_windows_per_key");
         self.lateness = lateness.into();
         self
+    }
+
+    /// Lets each key have at most so many windows open. Rows that would open more count in none of
+    /// their windows: they are on the second stream, and counted as rejected under this name. See
+    /// [`limit`](crate::limit).
+    ///
+    /// # Panics
+    /// If the limit is zero, or less than how many windows an instant can be in.
+    pub fn max_windows_per_key<K>(self, name: &str, most: usize) -> (Self, Events<'scope, T, D>)
+    where
+        K: Key,
+        F: Fn(&D) -> K + Clone + 'static,
+        W: Assigner,
+    {
+        let at_once = self.by.most_at_once();
+        assert!(
+            most == 0 || most as u64 >= at_once,
+            "`{name}`: with room for {most} windows none of the records that are in {at_once} at \
+             once could ever be taken"
+        );
+        let Windowed { keyed, by, lateness, .. } = self;
+        let opens = ByWindow(by.clone());
+        let (keyed, over) = limit(keyed, name, opens, most, lateness);
+        (Windowed { keyed, by, lateness, limited: true }, over)
     }
 }
 
