@@ -31,6 +31,9 @@ type Ticks = Vec<(Vec<Timed<Row>>, EventTime)>;
 /// What was taken in a tick, and what was over.
 type Given = (Vec<Timed<Row>>, Vec<Timed<Row>>);
 
+/// The start of the oldest that is open after a tick.
+type Oldest = Option<EventTime>;
+
 fn micros(n: u64) -> Duration {
     Duration::from_micros(n)
 }
@@ -106,9 +109,9 @@ impl Plain {
         all
     }
 
-    fn run(&self, ticks: &Ticks, most: usize) -> Vec<Given> {
+    fn run(&self, ticks: &Ticks, most: usize) -> (Vec<Given>, Vec<Oldest>) {
         let (mut open, mut before) = (BTreeMap::<u8, Vec<(i64, i64)>>::new(), i64::MIN);
-        let mut given = Vec::new();
+        let (mut given, mut oldest) = (Vec::new(), Vec::new());
         for (rows, frontier) in ticks {
             let (mut taken, mut over) = (Vec::new(), Vec::new());
             let mut rows = rows.clone();
@@ -128,11 +131,14 @@ impl Plain {
                 }
             }
             before = frontier.micros();
-            let gone = |last: i64| before > last.saturating_add(self.lateness);
+            let gone =
+                |last: i64| before > last.saturating_add(self.lateness) || before == i64::MAX;
             open.values_mut().for_each(|open| open.retain(|&(_, last)| !gone(last)));
             given.push((taken, over));
+            let starts = open.values().flatten().map(|&(start, _)| start);
+            oldest.push(starts.min().map(EventTime::from_micros));
         }
-        given
+        (given, oldest)
     }
 }
 
@@ -208,15 +214,16 @@ fn check<O, L>(
     O: Opens<Row> + Debug,
     L: TickLogic<Row, Side = Row>,
 {
-    let wanted = plain.run(ticks, most);
+    let (wanted, oldest) = plain.run(ticks, most);
     assert_eq!(drive(&make, ticks, 1 << 20, false), wanted);
     assert_eq!(drive(&make, ticks, fuel, false), wanted, "with little fuel");
     assert_eq!(drive(&make, ticks, fuel, true), wanted, "saved after every tick");
     let (mut limit, mut behind) = (Driven::new(&make), Driven::new(&behind));
-    for (rows, frontier) in ticks {
+    for ((rows, frontier), oldest) in ticks.iter().zip(oldest) {
         let taken = limit.tick(rows, *frontier, 1 << 20).rows;
         behind.tick(&taken, *frontier, 1 << 20);
         assert_eq!(behind.held(), limit.held(), "the operator holds what the limit says is open");
+        assert_eq!(behind.counters.oldest.get(), oldest);
         assert!(behind.held() <= 3 * most as u64, "{} of three keys", behind.held());
     }
 }

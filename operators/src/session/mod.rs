@@ -87,6 +87,7 @@ mod gap;
 mod open;
 mod report;
 mod result;
+mod starts;
 mod state;
 
 #[cfg(test)]

@@ -179,6 +179,7 @@ where
         }
         let bytes: usize = self.open.values().map(|&place| self.tables[place].bytes()).sum();
         self.counters.bytes.set(bytes as u64);
+        self.counters.oldest.set(self.open.keys().map(|&(_, start)| start).min());
         self.counters.open.set(self.open.len() as u64);
         true
     }

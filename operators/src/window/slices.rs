@@ -185,11 +185,22 @@ impl<K: Key, F, A, S> Slices<K, F, A, S> {
         u64::try_from(open).unwrap_or(u64::MAX)
     }
 
+    /// The first window with records that is not complete.
+    fn oldest(&self) -> Option<i128> {
+        let done = self.fired.max(self.by.complete(self.frontier, self.lateness));
+        if self.taken.last_key_value().is_some_and(|(&(last, _), _)| last > done) {
+            return Some(done + 1);
+        }
+        let open = self.waiting.keys().filter(|&&(_, last)| last > done);
+        open.map(|&(first, _)| first.max(done + 1)).next()
+    }
+
     fn measure(&self) {
         let tables = self.waiting.values().chain(self.taken.values());
         let bytes: usize = tables.map(|&place| self.tables[place].bytes()).sum();
         self.counters.bytes.set((bytes + self.running.bytes()) as u64);
         self.counters.open.set(self.open());
+        self.counters.oldest.set(self.oldest().map(|number| self.by.window(number).start));
     }
 }
 

@@ -179,6 +179,10 @@ where
         }
         let bytes: usize = self.open.values().map(|&place| self.buckets[place].keys.bytes()).sum();
         self.counters.bytes.set(bytes as u64);
+        // Side by side, the first to end is the first to start.
+        let oldest =
+            self.open.first_key_value().map(|(_, &place)| self.buckets[place].window.start);
+        self.counters.oldest.set(oldest);
         true
     }
 }

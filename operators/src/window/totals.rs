@@ -163,10 +163,20 @@ impl<K: Key, F, A, S> Totals<K, F, A, S> {
         u64::try_from(open.max(0)).unwrap_or(u64::MAX)
     }
 
+    /// The first step whose window has records and is not complete.
+    fn oldest(&self) -> Option<i128> {
+        if !self.totals.is_empty() {
+            // Totals that come from a cut are as of the frontier then.
+            return Some(self.by.last_step(self.period));
+        }
+        self.steps.first_key_value().map(|(&step, _)| step)
+    }
+
     fn measure(&self) {
         let steps: usize = self.steps.values().map(|&place| self.tables[place].bytes()).sum();
         self.counters.bytes.set((steps + self.totals.bytes()) as u64);
         self.counters.open.set(self.open());
+        self.counters.oldest.set(self.oldest().map(|step| self.by.window(step).start));
     }
 
     fn held(&self, less: usize) {
