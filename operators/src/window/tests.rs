@@ -1,6 +1,7 @@
 //! The states of windows without a dataflow: work in small portions, and saved after every tick.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -9,7 +10,7 @@ use super::*;
 use crate::aggregate::Count;
 use crate::observe::Counters;
 use crate::state::{Saver, Snapshot};
-use crate::tick::{Emit, Fuel, Now};
+use crate::tick::{Emit, Fuel, Now, TickLogic};
 use crate::time::EventTime;
 use crate::time::Timed;
 
