@@ -106,7 +106,7 @@ fn program(
 /// it is cut.
 fn one_partition(feed: &Feed<Row>, cuts: &[(usize, Workers)]) -> (Feed<Row>, Feed<Row>) {
     let (mut plain, mut ended) = (Feed::new(feed.bound), Feed::new(feed.bound));
-    (plain.partition(0, 0), ended.partition(0, 0));
+    [&mut plain, &mut ended].into_iter().for_each(|feed| feed.partition(0, 0));
     let end = Step::EndTick { source: 0, partition: 0 };
     for (at, step) in feed.steps.iter().enumerate() {
         if cuts.iter().any(|cut| cut.0 == at) {

@@ -50,13 +50,16 @@
 //!         input
 //!     });
 //!     let at = EventTime::from_secs;
-//!     [(5, 'a'), (15, 'b')].map(|(second, row)| input.send(0, at(second), row));
+//!     input.send(0, at(5), 'a');
+//!     input.send(0, at(15), 'b');
 //!     input.end_tick();
-//!     [(25, 'c'), (16, 'd')].map(|(second, row)| input.send(0, at(second), row)); // no third one
+//!     input.send(0, at(25), 'c'); // it would open a third one
+//!     input.send(0, at(16), 'd');
 //!     input.end_tick();
 //!     input.send(0, at(71), 'e'); // f = 11 s at the end of the tick: there is no room yet
 //!     input.end_tick();
-//!     [(72, 'f'), (6, 'g')].map(|(second, row)| input.send(0, at(second), row)); // now there is
+//!     input.send(0, at(72), 'f'); // now there is
+//!     input.send(0, at(6), 'g');
 //!     input.finish();
 //! });
 //! let mut seen = seen.lock().unwrap().clone();

@@ -59,7 +59,7 @@ mod tests {
         let mut starts = Starts::new(Span::from_micros(100));
         let at = EventTime::from_micros;
         assert_eq!(starts.oldest(), None);
-        [700, -1, 65].map(|micros| starts.insert(at(micros)));
+        [700, -1, 65].into_iter().for_each(|micros| starts.insert(at(micros)));
         assert_eq!((starts.oldest(), starts.len()), (Some(at(-64)), 3));
         starts.remove(at(-1));
         assert_eq!(starts.oldest(), Some(at(64)));
