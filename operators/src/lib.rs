@@ -26,6 +26,7 @@ pub mod input;
 pub mod join;
 pub mod key;
 pub mod keyed;
+pub mod limit;
 pub mod observe;
 pub mod order;
 mod prefetch;

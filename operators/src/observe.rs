@@ -19,6 +19,9 @@ macro_rules! counters {
             $($(#[$doc])* pub $name: Counter,)*
             /// The event-time frontier up to which it is done, in microseconds.
             pub frontier: Frontier,
+            /// Where the oldest window or session starts that is open, as of its last tick; that of
+            /// a session is rounded down by up to a 32nd of the gap, or by a second if gaps differ.
+            pub oldest: Oldest,
         }
 
         /// The values of [`Counters`] at one moment; they add up over workers and processes.
@@ -128,6 +131,32 @@ impl Frontier {
     }
 }
 
+/// The start of the oldest open window, which one worker writes and anybody reads.
+#[derive(Debug)]
+pub struct Oldest(AtomicI64);
+
+impl Oldest {
+    /// No window starts at the end of time.
+    const NONE: i64 = i64::MAX;
+
+    /// Sets it; `None` if no window is open.
+    pub fn set(&self, start: Option<EventTime>) {
+        self.0.store(start.map_or(Self::NONE, EventTime::micros), Relaxed);
+    }
+
+    /// Its value; `None` if no window is open.
+    pub fn get(&self) -> Option<EventTime> {
+        let start = self.0.load(Relaxed);
+        (start != Self::NONE).then_some(EventTime::from_micros(start))
+    }
+}
+
+impl Default for Oldest {
+    fn default() -> Self {
+        Oldest(AtomicI64::new(Self::NONE))
+    }
+}
+
 /// The counters of one operator on one worker, with its name.
 #[derive(Clone, Debug)]
 pub struct Observed {
@@ -166,5 +195,12 @@ impl Observer {
             sum += entry.counters.counts();
         }
         sum
+    }
+
+    /// Where the oldest window of an operator starts that is open on a worker of this process.
+    pub fn oldest(&self, name: &str) -> Option<EventTime> {
+        let all = self.all();
+        let of_name = all.iter().filter(|entry| &*entry.name == name);
+        of_name.filter_map(|entry| entry.counters.oldest.get()).min()
     }
 }

@@ -1,20 +1,19 @@
 //! Deduplication against a model: judge every record against its own partition, and let the first
 //! accepted copy of each key and time pass.
 
-mod common;
-
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use common::{Feed, Row, feeds, judged, run, sorted};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 use tiderace_operators::dedup::content_hash;
 use tiderace_operators::prelude::*;
-use tiderace_operators::testing::{self, Out, Workers, run_cut};
+use tiderace_operators::testing::{
+    Feed, Out, Row, Step, Workers, feeds, judged, run, run_cut, sorted,
+};
 
 /// Keys and times that pass, how many copies did not, and the late records.
-fn model(feed: &Feed, lateness: i64) -> (BTreeSet<(u8, i64)>, u64, Vec<Row>) {
+fn model(feed: &Feed<Row>, lateness: i64) -> (BTreeSet<(u8, i64)>, u64, Vec<Row>) {
     let (mut passed, mut duplicates, mut late) = (BTreeSet::new(), 0, Vec::new());
     for (row, frontier) in judged(feed) {
         if row.time < frontier.saturating_sub(lateness) {
@@ -26,39 +25,35 @@ fn model(feed: &Feed, lateness: i64) -> (BTreeSet<(u8, i64)>, u64, Vec<Row>) {
     (passed, duplicates, late)
 }
 
-fn check(feed: &Feed, workers: usize, ttl: i64, lateness: i64) {
-    enum Out {
+fn check(feed: &Feed<Row>, workers: usize, ttl: i64, lateness: i64) {
+    enum Got {
         Passed((u8, i64)),
         Duplicate,
         Late(Row),
     }
     let micros = |n: i64| Duration::from_micros(n as u64);
     let horizon = Horizon::within(micros(ttl)).late_by(micros(lateness));
-    let (out, observer) = run(feed, workers, move |events, sink| {
-        let once = events.key_by(|row| row.key).dedup("once", horizon);
-        let [passed, duplicates, late] = [sink.clone(), sink.clone(), sink];
-        once.inspect(move |row| {
-            let copy = (row.data.key, row.data.time);
-            passed.lock().unwrap().push(Out::Passed(copy));
-        });
-        once.duplicates().inspect(move |_| duplicates.lock().unwrap().push(Out::Duplicate));
-        once.late().inspect(move |row| late.lock().unwrap().push(Out::Late(row.data)));
+    let ran = run(feed, Workers::threads(workers), move |inputs, out: &Out<Got>| {
+        let once = inputs[0].key_by(|row| row.key).dedup("once", horizon);
+        out.gather(&once, |row| Got::Passed((row.data.key, row.data.time)));
+        out.gather(&once.duplicates(), |_| Got::Duplicate);
+        out.gather(&once.late(), |row| Got::Late(row.data));
     });
     let (mut passed, mut duplicates, mut late) = (Vec::new(), 0, Vec::new());
-    for out in out {
-        match out {
-            Out::Passed(copy) => passed.push(copy),
-            Out::Duplicate => duplicates += 1,
-            Out::Late(row) => late.push(row),
+    for got in ran.rows {
+        match got {
+            Got::Passed(copy) => passed.push(copy),
+            Got::Duplicate => duplicates += 1,
+            Got::Late(row) => late.push(row),
         }
     }
     let (wanted, wanted_duplicates, wanted_late) = model(feed, lateness);
     assert_eq!(sorted(passed), wanted.iter().copied().collect::<Vec<_>>());
     assert_eq!(duplicates, wanted_duplicates);
     assert_eq!(sorted(late), sorted(wanted_late));
-    let counts = observer.counts("once");
+    let counts = ran.observer.counts("once");
     assert!(counts.balanced(), "{counts:?}");
-    assert_eq!(counts.input, feed.rows.len() as u64);
+    assert_eq!(counts.input, feed.rows().count() as u64);
     assert_eq!(counts.held, 0, "the frontier has passed every horizon");
 }
 
@@ -75,12 +70,13 @@ proptest! {
         lateness in prop_oneof![Just(0i64), 0i64..60],
     ) {
         let mut feed = feed;
-        for (row, _) in &mut feed.rows {
-            row.time = row.time.div_euclid(ttl) * ttl;
+        for step in &mut feed.steps {
+            if let Step::Row { time, data, .. } = step {
+                data.time = data.time.div_euclid(ttl) * ttl;
+                *time = EventTime::from_micros(data.time);
+            }
         }
-        check(&feed, workers, ttl, lateness);
-        for cut in [false, true] {
-            feed.rows.iter_mut().for_each(|(_, ends)| *ends = cut);
+        for feed in [feed.clone(), feed.ticks(false), feed.ticks(true)] {
             check(&feed, workers, ttl, lateness);
         }
     }
@@ -90,14 +86,18 @@ proptest! {
 #[test]
 fn the_edge_of_the_horizon() {
     for (distance, passes) in [(99, 1), (100, 2), (101, 2)] {
-        let row = |time| (Row { partition: 0, time, key: 0, value: 0 }, true);
-        let feed = Feed { partitions: 1, bound: 1_000, rows: vec![row(-50), row(distance - 50)] };
-        let (out, _) = run(&feed, 1, |events, sink| {
+        let mut feed = Feed::new(Duration::from_micros(1_000));
+        for time in [-50, distance - 50] {
+            let row = Row { source: 0, partition: 0, time, key: 0, value: 0 };
+            feed.row(0, 0, EventTime::from_micros(time), row);
+            feed.end_tick_after(true);
+        }
+        let ran = run(&feed, Workers::threads(1), |inputs, out: &Out<i64>| {
             let horizon = Horizon::within(Duration::from_micros(100));
-            let once = events.key_by(|row| row.key).dedup("once", horizon);
-            once.inspect(move |row| sink.lock().unwrap().push(row.data.time));
+            let once = inputs[0].key_by(|row| row.key).dedup("once", horizon);
+            out.gather(&once, |row| row.data.time);
         });
-        assert_eq!(out.len(), passes, "{distance}");
+        assert_eq!(ran.rows.len(), passes, "{distance}");
     }
 }
 
@@ -123,7 +123,7 @@ fn at(seconds: i64) -> EventTime {
 /// copies carry the event times of the originals and come behind the frontier.
 #[test]
 fn redelivery_of_a_kafka_partition() {
-    let mut feed = testing::Feed::new(secs(5));
+    let mut feed = Feed::new(secs(5));
     for offset in (0..100).chain(60..130) {
         feed.row(0, 0, at(offset as i64), offset as u64);
         feed.end_tick_after(offset % 10 == 9);
@@ -140,11 +140,11 @@ fn redelivery_of_a_kafka_partition() {
     let of = |rows: &[(&str, u64)], kind: &str| -> Vec<u64> {
         sorted(rows.iter().filter(|row| row.0 == kind).map(|row| row.1).collect())
     };
-    let ran = testing::run(&feed, Workers::threads(2), program(60)).rows;
+    let ran = run(&feed, Workers::threads(2), program(60)).rows;
     assert_eq!(of(&ran, "passed"), (0..130).collect::<Vec<_>>());
     assert_eq!(of(&ran, "duplicate"), (60..100).collect::<Vec<_>>());
     // Without the lateness most of them cannot be judged any more: they are late, and none passes.
-    let ran = testing::run(&feed, Workers::threads(2), program(0)).rows;
+    let ran = run(&feed, Workers::threads(2), program(0)).rows;
     assert_eq!(of(&ran, "passed"), (0..130).collect::<Vec<_>>());
     assert_eq!(of(&ran, "late"), (60..94).collect::<Vec<_>>());
     assert_eq!(of(&ran, "duplicate"), (94..100).collect::<Vec<_>>());
@@ -155,7 +155,7 @@ fn redelivery_of_a_kafka_partition() {
 #[test]
 fn idempotency_keys_of_an_api() {
     let hour = 3_600;
-    let mut feed = testing::Feed::new(secs(60));
+    let mut feed = Feed::new(secs(60));
     for (time, client, id, body) in [
         (0, "ada", 1, "pay 10"),
         (2, "bob", 1, "pay 99"),
@@ -177,7 +177,7 @@ fn idempotency_keys_of_an_api() {
             };
             out.gather(&once, |row| row.data.body.clone());
         };
-        sorted(testing::run(&feed, Workers::threads(2), program).rows)
+        sorted(run(&feed, Workers::threads(2), program).rows)
     };
     assert_eq!(bodies(false), ["pay 10", "pay 20", "pay 30", "pay 99"]);
     // The retry after 23 hours prolongs the key's day.
@@ -188,7 +188,7 @@ fn idempotency_keys_of_an_api() {
 /// passes, and if it has to be the earlier one, that is the one.
 #[test]
 fn one_event_from_several_sources() {
-    let mut feed = testing::Feed::new(secs(10));
+    let mut feed = Feed::new(secs(10));
     for id in 0..50 {
         let time = id as i64 * 3;
         feed.row(0, 0, at(time + 2), message("fast", id, ""));
@@ -208,7 +208,7 @@ fn one_event_from_several_sources() {
         });
     };
     for workers in [1, 2, 5] {
-        let ran = testing::run(&feed, Workers::threads(workers), program);
+        let ran = run(&feed, Workers::threads(workers), program);
         let first = (0..50).map(|id| ("first", id, if id % 5 == 0 { "fast" } else { "slow" }));
         let seen = (0..50).map(|id| ("seen", id, ""));
         assert_eq!(sorted(ran.rows), sorted(first.chain(seen).collect()));
@@ -219,7 +219,7 @@ fn one_event_from_several_sources() {
 /// key. A message that says the same a day later is another one.
 #[test]
 fn retries_without_an_id() {
-    let mut feed = testing::Feed::new(secs(1));
+    let mut feed = Feed::new(secs(1));
     for (time, body) in [(0, "open"), (0, "open"), (1, "shut"), (0, "open"), (90_000, "open")] {
         feed.row(0, 0, at(time), message("door", 0, body));
         feed.end_tick_after(true);
@@ -228,7 +228,7 @@ fn retries_without_an_id() {
         let once = inputs[0].key_by(content_hash).dedup("once", Horizon::within(hours(24)));
         out.gather(&once, |row| (row.time, row.data.body.clone()));
     };
-    let ran = testing::run(&feed, Workers::threads(2), program).rows;
+    let ran = run(&feed, Workers::threads(2), program).rows;
     let expected = [(0, "open"), (1, "shut"), (90_000, "open")];
     assert_eq!(sorted(ran), expected.map(|(time, body)| (at(time), body.to_owned())));
 }
@@ -245,7 +245,7 @@ proptest! {
         last in 1usize..6,
         first_by_time in any::<bool>(),
     ) {
-        let mut feed = testing::Feed::new(secs(3_600));
+        let mut feed = Feed::new(secs(3_600));
         for &(id, partition, ends) in &copies {
             feed.row(0, partition, at(id as i64), id);
             feed.end_tick_after(ends);

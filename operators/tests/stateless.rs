@@ -1,14 +1,12 @@
 //! Mapping, filtering, flat-mapping and union against the same on a plain vector, and the frontier
 //! of a union against the lesser of its inputs.
 
-mod common;
-
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::{feeds, judged, run, sorted};
 use proptest::prelude::*;
 use tiderace_operators::prelude::*;
+use tiderace_operators::testing::{Out, Workers, feeds, judged, run, sorted};
 
 proptest! {
     #![proptest_config(tiderace_operators::testing::cases(60))]
@@ -18,19 +16,18 @@ proptest! {
         feed in feeds(),
         workers in prop::sample::select(vec![1usize, 2, 5]),
     ) {
-        type Out = (i64, i64, i32);
-        let (out, observer) = run(&feed, workers, |events, sink| {
+        type Got = (i64, i64, i32);
+        let ran = run(&feed, Workers::threads(workers), |inputs, out: &Out<Got>| {
+            let events = &inputs[0];
             let kept = events.filter("positive", |row| row.value > 0).rebalance();
             let doubled = kept.map(|row| row.value * 2);
             let copies = events.flat_map("copies", |row| (0..row.value.rem_euclid(3)).map(move |n| {
                 -(row.value.abs() * 10 + n)
             }));
-            doubled.union(&copies).inspect(move |row| {
-                let out: Out = (row.time.micros(), row.behind.micros(), row.data);
-                sink.lock().unwrap().push(out);
-            });
+            let both = doubled.union(&copies);
+            out.gather(&both, |row| (row.time.micros(), row.behind.micros(), row.data));
         });
-        let mut wanted: Vec<Out> = Vec::new();
+        let mut wanted: Vec<Got> = Vec::new();
         let (mut filtered, mut empty) = (0, 0);
         for (row, frontier) in judged(&feed) {
             let behind = frontier.saturating_sub(row.time).max(0);
@@ -44,8 +41,8 @@ proptest! {
             empty += u64::from(copies == 0);
             wanted.extend((0..copies).map(|n| (row.time, behind, -(row.value.abs() * 10 + n))));
         }
-        prop_assert_eq!(sorted(out), sorted(wanted));
-        let (positive, copies) = (observer.counts("positive"), observer.counts("copies"));
+        prop_assert_eq!(sorted(ran.rows), sorted(wanted));
+        let (positive, copies) = (ran.observer.counts("positive"), ran.observer.counts("copies"));
         prop_assert!(positive.balanced() && copies.balanced());
         prop_assert_eq!(positive.filtered, filtered);
         prop_assert_eq!(copies.filtered, empty);

@@ -1,14 +1,12 @@
 //! Tumbling windows against a slow, obvious model: judge every record against its own partition,
 //! group what is accepted, and summarise each group.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use common::{Feed, Row, feeds, judged, run, sorted};
 use proptest::prelude::*;
 use tiderace_operators::prelude::*;
+use tiderace_operators::testing::{Feed, Out, Row, Workers, feeds, judged, run, sorted};
 
 type Summary = (u8, i64, i64, (u64, i128, f64, Option<i32>, Option<i32>));
 
@@ -17,7 +15,7 @@ fn bits(row: &Summary) -> (u8, i64, i64, u64, i128, u64, Option<i32>, Option<i32
     (key, start, end, n, sum, mean.to_bits(), min, max)
 }
 
-fn model(feed: &Feed, size: i64, offset: i64, lateness: i64) -> (Vec<Summary>, Vec<Row>) {
+fn model(feed: &Feed<Row>, size: i64, offset: i64, lateness: i64) -> (Vec<Summary>, Vec<Row>) {
     let mut groups: BTreeMap<(i64, u8), Vec<i32>> = BTreeMap::new();
     let mut late = Vec::new();
     for (row, frontier) in judged(feed) {
@@ -43,14 +41,14 @@ fn model(feed: &Feed, size: i64, offset: i64, lateness: i64) -> (Vec<Summary>, V
     (summaries.collect(), late)
 }
 
-fn check(feed: &Feed, workers: usize, size: i64, offset: i64, lateness: i64) {
+fn check(feed: &Feed<Row>, workers: usize, size: i64, offset: i64, lateness: i64) {
     let by = Tumbling::every(Duration::from_micros(size as u64)).offset_micros(offset);
     let late_by = Duration::from_micros(lateness as u64);
-    enum Out {
+    enum Got {
         Result(Summary),
         Late(Row),
     }
-    let (out, observer) = run(feed, workers, move |events, sink| {
+    let ran = run(feed, Workers::threads(workers), move |inputs, out: &Out<Got>| {
         let summary = (
             Count,
             Sum::of(|row: &Row| i64::from(row.value)),
@@ -58,31 +56,29 @@ fn check(feed: &Feed, workers: usize, size: i64, offset: i64, lateness: i64) {
             Min::of(|row: &Row| row.value),
             Max::of(|row: &Row| row.value),
         );
-        let windows = events.key_by(|row| row.key).window(by).allow_late(late_by);
+        let windows = inputs[0].key_by(|row| row.key).window(by).allow_late(late_by);
         let windows = windows.aggregate("windows", summary);
-        let results = sink.clone();
-        windows.inspect(move |row| {
+        out.gather(&windows, |row| {
             let WindowResult { key, window, value, .. } = row.data;
             assert_eq!(row.time, window.last());
             assert!(row.behind == tiderace_operators::time::Span::ZERO);
-            let (start, end) = (window.start.micros(), window.end.micros());
-            results.lock().unwrap().push(Out::Result((key, start, end, value)));
+            Got::Result((key, window.start.micros(), window.end.micros(), value))
         });
-        windows.late().inspect(move |row| sink.lock().unwrap().push(Out::Late(row.data)));
+        out.gather(&windows.late(), |row| Got::Late(row.data));
     });
     let (mut results, mut late) = (Vec::new(), Vec::new());
-    for out in out {
-        match out {
-            Out::Result(row) => results.push(bits(&row)),
-            Out::Late(row) => late.push(row),
+    for got in ran.rows {
+        match got {
+            Got::Result(row) => results.push(bits(&row)),
+            Got::Late(row) => late.push(row),
         }
     }
     let (wanted, wanted_late) = model(feed, size, offset, lateness);
     assert_eq!(sorted(results), sorted(wanted.iter().map(bits).collect()));
     assert_eq!(sorted(late.clone()), sorted(wanted_late));
-    let counts = observer.counts("windows");
+    let counts = ran.observer.counts("windows");
     assert!(counts.balanced(), "{counts:?}");
-    assert_eq!(counts.input, feed.rows.len() as u64);
+    assert_eq!(counts.input, feed.rows().count() as u64);
     assert_eq!((counts.late, counts.held, counts.open), (late.len() as u64, 0, 0));
 }
 
@@ -104,30 +100,28 @@ proptest! {
     #[test]
     fn cuts_and_workers_change_nothing(feed in feeds(), size in 1i64..60, lateness in 0i64..20) {
         for workers in [1, 2, 5] {
-            check(&feed, workers, size, 3, lateness);
-            let mut coarse = feed.clone();
-            coarse.rows.iter_mut().for_each(|(_, cut)| *cut = false);
-            check(&coarse, workers, size, 3, lateness);
-            let mut fine = feed.clone();
-            fine.rows.iter_mut().for_each(|(_, cut)| *cut = true);
-            check(&fine, workers, size, 3, lateness);
+            for feed in [feed.clone(), feed.ticks(false), feed.ticks(true)] {
+                check(&feed, workers, size, 3, lateness);
+            }
         }
     }
 }
 
-fn row(partition: u32, time: i64) -> (Row, bool) {
-    (Row { partition, time, key: 0, value: 1 }, true)
+/// Rows of partitions, each a tick of its own.
+fn feed_of(bound: u64, rows: impl IntoIterator<Item = (u32, i64)>) -> Feed<Row> {
+    let mut feed = Feed::new(Duration::from_micros(bound));
+    for (partition, time) in rows {
+        let row = Row { source: 0, partition, time, key: 0, value: 1 };
+        feed.row(0, partition, EventTime::from_micros(time), row);
+        feed.end_tick_after(true);
+    }
+    feed
 }
 
 #[test]
 fn two_partitions_an_hour_apart_lose_nothing() {
     let hour = 3_600_000_000;
-    let mut rows = Vec::new();
-    for i in 0..500 {
-        rows.push(row(0, i * 10));
-        rows.push(row(1, i * 10 + hour));
-    }
-    let feed = Feed { partitions: 2, bound: 5, rows };
+    let feed = feed_of(5, (0..500).flat_map(|i| [(0, i * 10), (1, i * 10 + hour)]));
     for workers in [1, 2, 5] {
         check(&feed, workers, 100, 0, 0);
     }
@@ -139,8 +133,7 @@ fn two_partitions_an_hour_apart_lose_nothing() {
 fn the_edges_of_a_window() {
     for (lateness, late_at) in [(0, 100), (7, 107)] {
         for newest in late_at - 1..=late_at + 1 {
-            let rows = vec![row(0, 50), row(0, newest), row(0, 99)];
-            let feed = Feed { partitions: 1, bound: 0, rows };
+            let feed = feed_of(0, [(0, 50), (0, newest), (0, 99)]);
             let late = model(&feed, 100, 0, lateness).1.len();
             assert_eq!(late, usize::from(newest >= late_at), "newest {newest}");
             check(&feed, 1, 100, 0, lateness);
@@ -151,22 +144,21 @@ fn the_edges_of_a_window() {
 /// Windows on the results of windows lose nothing, whatever the lateness of the first.
 #[test]
 fn windows_follow_windows() {
-    let rows = (0..400).map(|i| row(i as u32 % 2, i * 7 - 900)).collect();
-    let feed = Feed { partitions: 2, bound: 30, rows };
+    let feed = feed_of(30, (0..400).map(|i| (i as u32 % 2, i * 7 - 900)));
     for (workers, lateness) in [(1, 0), (2, 40), (5, 13)] {
-        let (counts, observer) = run(&feed, workers, move |events, sink| {
+        let ran = run(&feed, Workers::threads(workers), move |inputs, out: &Out<i128>| {
             let of = |micros| Tumbling::every(Duration::from_micros(micros));
-            let small = events.key_by(|row| row.key).window(of(20));
+            let small = inputs[0].key_by(|row| row.key).window(of(20));
             let small = small
                 .allow_late(Duration::from_micros(lateness))
                 .aggregate("small", Count)
                 .results();
             let large = small.key_by(|row| row.key).window(of(100));
             let large = large.aggregate("large", Sum::of(|row: &WindowResult<u8, u64>| row.value));
-            large.inspect(move |row| sink.lock().unwrap().push(row.data.value));
+            out.gather(&large, |row| row.data.value);
         });
-        assert_eq!(counts.iter().sum::<i128>(), 400);
-        assert_eq!(observer.counts("large").late, 0);
+        assert_eq!(ran.rows.iter().sum::<i128>(), 400);
+        assert_eq!(ran.observer.counts("large").late, 0);
     }
 }
 
@@ -195,7 +187,7 @@ fn what_an_idle_partition_brings_back_is_judged_by_the_operator() {
             input
         });
         let mut send = |input: &mut EventInput<Row>, partition, time| {
-            let row = Row { partition, time, key: 0, value: 1 };
+            let row = Row { source: 0, partition, time, key: 0, value: 1 };
             let seen = input.send(partition, EventTime::from_micros(time), row);
             input.end_tick();
             (0..10).for_each(|_| {
@@ -221,19 +213,18 @@ fn what_an_idle_partition_brings_back_is_judged_by_the_operator() {
 /// and nothing is late.
 #[test]
 fn a_union_with_a_delayed_branch_of_itself_loses_nothing() {
-    let rows = (0..400).map(|i| row(i as u32 % 2, i * 7 - 900)).collect();
-    let feed = Feed { partitions: 2, bound: 30, rows };
+    let feed = feed_of(30, (0..400).map(|i| (i as u32 % 2, i * 7 - 900)));
     for workers in [1, 2, 5] {
-        let (counts, observer) = run(&feed, workers, |events, sink| {
+        let ran = run(&feed, Workers::threads(workers), |inputs, out: &Out<i128>| {
             let of = |micros| Tumbling::every(Duration::from_micros(micros));
-            let small = events.key_by(|row| row.key).window(of(20));
+            let small = inputs[0].key_by(|row| row.key).window(of(20));
             let small = small.allow_late(Duration::from_micros(500)).aggregate("small", Count);
-            let both = small.map(|row| row.value).union(&events.map(|_| 1));
+            let both = small.map(|row| row.value).union(&inputs[0].map(|_| 1));
             let large = both.key_by(|_| 0u32).window(of(100));
             let large = large.aggregate("large", Sum::of(|n: &u64| *n));
-            large.inspect(move |row| sink.lock().unwrap().push(row.data.value));
+            out.gather(&large, |row| row.data.value);
         });
-        assert_eq!(counts.iter().sum::<i128>(), 800);
-        assert_eq!(observer.counts("large").late, 0);
+        assert_eq!(ran.rows.iter().sum::<i128>(), 800);
+        assert_eq!(ran.observer.counts("large").late, 0);
     }
 }

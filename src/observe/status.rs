@@ -31,6 +31,8 @@ pub struct OperatorStatus {
     pub counts: Counts,
     /// The event time up to which it is done, in microseconds since 1970; none if it is not known.
     pub frontier: Option<i64>,
+    /// Where the oldest window starts that is open, in microseconds since 1970; none if no window is.
+    pub oldest_window_start: Option<i64>,
 }
 
 impl ProcessStatus {
@@ -46,6 +48,7 @@ impl ProcessStatus {
                     kind: seen.kind.to_owned(),
                     counts: seen.counters.counts(),
                     frontier: (frontier != EventTime::MIN).then_some(frontier.micros()),
+                    oldest_window_start: seen.counters.oldest.get().map(EventTime::micros),
                 },
             );
         }
@@ -59,6 +62,8 @@ fn add(operators: &mut Vec<OperatorStatus>, other: OperatorStatus) {
         Some(here) => {
             here.counts += other.counts;
             here.frontier = here.frontier.min(other.frontier);
+            let starts = [here.oldest_window_start, other.oldest_window_start];
+            here.oldest_window_start = starts.into_iter().flatten().min();
         }
         None => operators.push(other),
     }

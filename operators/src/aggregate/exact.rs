@@ -6,14 +6,18 @@
 //! far larger, goes to a boxed number [`Wide`] enough for every `f64` there is. Both are exact, so
 //! it does not matter which values went where.
 
+mod near;
 mod round;
+mod saved;
 mod spread;
 mod squares;
 mod wide;
 
 use serde::{Deserialize, Serialize};
 
+use near::Near;
 use round::{divide, round};
+use saved::Saved;
 use wide::Wide;
 
 pub(super) use spread::spread;
@@ -23,8 +27,6 @@ pub(super) use squares::ExactSquares;
 const LEAST: i32 = -1_074;
 /// The exponent of the last bit of the largest numbers.
 const LARGEST: i32 = 971;
-/// How far below the first value's last bit the near sum begins: room for smaller values.
-const ROOM_BELOW: i32 = 40;
 /// How far a value may be shifted up in the near sum: 53 bits and this are below 127.
 const ROOM: i32 = 73;
 
@@ -57,24 +59,6 @@ enum Held {
     Far(Box<Far>),
 }
 
-/// A sum in units of two to the power of `base`. In halves, so that it needs no more alignment, and
-/// so no more room, than it has to.
-#[derive(Clone, Copy, Debug, Default)]
-struct Near {
-    low: u64,
-    high: i64,
-    base: i16,
-    _place: Place,
-}
-
-/// A byte with one value: the others tell [`Held`] which it is, so that it needs no byte of its own.
-#[derive(Clone, Copy, Debug, Default)]
-#[repr(u8)]
-enum Place {
-    #[default]
-    Here = 0,
-}
-
 /// Everything that is not one whole number of 128 bits.
 #[derive(Clone, Debug, Default)]
 struct Far {
@@ -88,18 +72,6 @@ struct Far {
 const NAN: usize = 0;
 const ABOVE: usize = 1;
 const BELOW: usize = 2;
-
-impl Near {
-    #[inline]
-    fn sum(&self) -> i128 {
-        i128::from(self.high) << 64 | i128::from(self.low)
-    }
-
-    #[inline]
-    fn set(&mut self, sum: i128) {
-        (self.low, self.high) = (sum as u64, (sum >> 64) as i64);
-    }
-}
 
 impl Default for ExactSum {
     fn default() -> Self {
@@ -212,7 +184,7 @@ impl ExactSum {
         match self.far_off() {
             None => {
                 let (low, high) = halves(self.near().sum().unsigned_abs());
-                round(self.near().high < 0, &[low, high], i32::from(self.near().base))
+                round(self.near().sum() < 0, &[low, high], i32::from(self.near().base))
             }
             Some(_) => {
                 let (negative, limbs) = self.whole();
@@ -344,15 +316,6 @@ impl ExactSum {
     }
 }
 
-impl Near {
-    /// Holds just this value, with room on both sides.
-    fn begin(&mut self, mantissa: i128, exponent: i32) {
-        let base = (exponent - ROOM_BELOW).max(LEAST);
-        self.set(mantissa << (exponent - base));
-        self.base = base as i16;
-    }
-}
-
 impl Extend<f64> for ExactSum {
     fn extend<I: IntoIterator<Item = f64>>(&mut self, values: I) {
         for value in values {
@@ -377,50 +340,6 @@ pub(super) fn exact_quotient(whole: i128, exponent: i32, count: u64) -> f64 {
 
 fn halves(value: u128) -> (u64, u64) {
     (value as u64, (value >> 64) as u64)
-}
-
-/// How a sum is written: the parts as they are, checked when they come back.
-#[derive(Serialize, Deserialize)]
-struct Saved {
-    near: i128,
-    base: i16,
-    special: [u64; 3],
-    wide: Option<Vec<i64>>,
-}
-
-impl From<ExactSum> for Saved {
-    fn from(sum: ExactSum) -> Self {
-        let near = *sum.near();
-        let (special, wide) = match sum.0 {
-            Held::Near(_) => ([0; 3], None),
-            Held::Far(far) => (far.special, far.wide),
-        };
-        let wide = wide.map(|wide| wide.into_digits());
-        Saved { near: near.sum(), base: near.base, special, wide }
-    }
-}
-
-impl TryFrom<Saved> for ExactSum {
-    type Error = &'static str;
-
-    fn try_from(saved: Saved) -> Result<Self, Self::Error> {
-        if !(LEAST..=LARGEST).contains(&i32::from(saved.base)) {
-            return Err("not an exact sum: the unit is out of its bounds");
-        }
-        let wide = match saved.wide {
-            None => None,
-            Some(digits) => {
-                Some(Box::new(Wide::from_digits(digits).ok_or("not an exact sum: bad digits")?))
-            }
-        };
-        let mut near = Near { base: saved.base, ..Near::default() };
-        near.set(saved.near);
-        let special = saved.special;
-        if wide.is_none() && special == [0; 3] {
-            return Ok(ExactSum(Held::Near(near)));
-        }
-        Ok(ExactSum(Held::Far(Box::new(Far { near, special, wide }))))
-    }
 }
 
 #[cfg(test)]

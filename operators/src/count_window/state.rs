@@ -10,7 +10,7 @@ use crate::aggregate::Aggregate;
 use crate::events::Data;
 use crate::key::{Key, StableHash};
 use crate::observe::Counters;
-use crate::order::{Element, in_order};
+use crate::order::{Element, Gathered};
 use crate::state::{Corrupt, Entry, Epoch, Saver, Shape, State, Table};
 use crate::tick::{Emit, Fuel, Now, TickLogic};
 use crate::time::{EventTime, Span, Timed};
@@ -38,9 +38,8 @@ pub struct CountWindows<K, D, F, A, S> {
     seen: Table<K, u64>,
     /// The slices that windows to come are made of, each in the place of one that no window needs.
     slices: Table<Element<K, u64>, Slice<S>>,
-    /// The rows of the tick; once it is complete, the last one first.
-    rows: Vec<Timed<D>>,
-    in_order: bool,
+    /// The rows of the tick.
+    rows: Gathered<D>,
     /// The input has ended, and no window is open any more.
     ended: bool,
     epoch: Epoch,
@@ -74,8 +73,7 @@ where
             aggregate,
             seen: Table::default(),
             slices: Table::default(),
-            rows: Vec::new(),
-            in_order: false,
+            rows: Gathered::default(),
             ended: false,
             epoch: Epoch::default(),
             counters,
@@ -165,26 +163,10 @@ where
     type Side = D;
 
     fn apply(&mut self, before: EventTime, rows: &mut Vec<Timed<D>>, out: &mut Emit<Self::Out, D>) {
-        let (all, mut late) = (rows.len() as u64, 0);
-        for row in rows.drain(..) {
-            let seen = row.seen_frontier().max(before);
-            if row.time < seen.minus(self.lateness) {
-                late += 1;
-                let behind = row.time.behind(seen);
-                out.side.push(Timed { behind, ..row });
-            } else {
-                self.rows.push(row);
-            }
-        }
-        self.counters.kept.add(all - late);
-        self.counters.late.add(late);
+        self.rows.take(before, self.lateness, rows, &mut out.side, &self.counters);
     }
 
     fn close(&mut self, now: Now, fuel: &mut Fuel, out: &mut Emit<Self::Out, D>) -> bool {
-        if !std::mem::replace(&mut self.in_order, true) {
-            in_order(&mut self.rows);
-            self.rows.reverse();
-        }
         let before = out.rows.len();
         while fuel.left() > 0
             && let Some(row) = self.rows.pop()
@@ -210,9 +192,7 @@ where
         }
         self.counters.fired.add((out.rows.len() - before) as u64);
         self.counters.held.set((self.seen.len() + self.slices.len()) as u64);
-        let done = self.rows.is_empty() && (!self.ended || self.slices.is_empty());
-        self.in_order = !done;
-        done
+        self.rows.is_empty() && (!self.ended || self.slices.is_empty())
     }
 }
 

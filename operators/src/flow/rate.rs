@@ -51,7 +51,7 @@ use crate::events::{Data, Events, Tick};
 use crate::key::Key;
 use crate::keyed::{self, Keyed};
 use crate::observe::Counters;
-use crate::order::in_order;
+use crate::order::Gathered;
 use crate::state::{Corrupt, Entry, Epoch, Saver, Shape, State, Table};
 use crate::tick::{Emit, Fuel, Now, TickLogic, tick_operator};
 use crate::time::{EventTime, Span, Timed};
@@ -110,9 +110,8 @@ pub struct Passed<K, D, F> {
     key: F,
     /// By the ends of periods.
     periods: BTreeMap<EventTime, Table<K, u64>>,
-    /// The rows of the tick; once it is complete, the last one first.
-    rows: Vec<Timed<D>>,
-    in_order: bool,
+    /// The rows of the tick.
+    rows: Gathered<D>,
     epoch: Epoch,
     /// Periods have been dropped that a cut holds.
     dropped: bool,
@@ -127,8 +126,7 @@ impl<K: Key, D, F> Passed<K, D, F> {
             rate,
             key,
             periods: BTreeMap::new(),
-            rows: Vec::new(),
-            in_order: false,
+            rows: Gathered::default(),
             epoch: Epoch::default(),
             dropped: false,
             frontier: EventTime::MIN,
@@ -165,10 +163,6 @@ where
 
     fn close(&mut self, now: Now, fuel: &mut Fuel, out: &mut Emit<D, Aside<D>>) -> bool {
         self.frontier = now.frontier;
-        if !std::mem::replace(&mut self.in_order, true) {
-            in_order(&mut self.rows);
-            self.rows.reverse();
-        }
         while fuel.left() > 0
             && let Some(row) = self.rows.pop()
         {
@@ -199,7 +193,6 @@ where
         if fuel.left() == 0 {
             return false;
         }
-        self.in_order = false;
         self.counters.open.set(self.periods.len() as u64);
         true
     }

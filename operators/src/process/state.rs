@@ -10,7 +10,7 @@ use super::{Context, Process, Timer};
 use crate::events::Data;
 use crate::key::Key;
 use crate::observe::Counters;
-use crate::order::in_order;
+use crate::order::Gathered;
 use crate::state::{Corrupt, Entry, Epoch, Saver, Shape, State, Table};
 use crate::tick::{Emit, Fuel, Now, TickLogic};
 use crate::time::{EventTime, Span, Timed};
@@ -28,10 +28,8 @@ pub struct Processes<K, D, F, P: Process<K, D>> {
     values: Table<K, P::State>,
     timers: Timers<K>,
     walls: Timers<K>,
-    /// The rows of the tick that have not been handled; once it is complete, the last one first.
-    rows: Vec<Timed<D>>,
-    /// The rows are in order.
-    in_order: bool,
+    /// The rows of the tick that have not been handled.
+    rows: Gathered<D>,
     /// Once the rows are handled: the processing-time timers that fire in this tick.
     due: Option<Vec<(EventTime, K)>>,
     asks: Vec<Ask>,
@@ -57,8 +55,7 @@ impl<K: Key, D, F, P: Process<K, D>> Processes<K, D, F, P> {
             values: Table::default(),
             timers: Timers::default(),
             walls: Timers::default(),
-            rows: Vec::new(),
-            in_order: false,
+            rows: Gathered::default(),
             due: None,
             asks: Vec::new(),
             epoch: Epoch::default(),
@@ -125,26 +122,10 @@ where
     type Side = D;
 
     fn apply(&mut self, before: EventTime, rows: &mut Vec<Timed<D>>, out: &mut Emit<P::Out, D>) {
-        let (all, mut late) = (rows.len() as u64, 0);
-        for row in rows.drain(..) {
-            let seen = row.seen_frontier().max(before);
-            if row.time < seen.minus(self.lateness) {
-                late += 1;
-                let behind = row.time.behind(seen);
-                out.side.push(Timed { behind, ..row });
-            } else {
-                self.rows.push(row);
-            }
-        }
-        self.counters.kept.add(all - late);
-        self.counters.late.add(late);
+        self.rows.take(before, self.lateness, rows, &mut out.side, &self.counters);
     }
 
     fn close(&mut self, now: Now, fuel: &mut Fuel, out: &mut Emit<P::Out, D>) -> bool {
-        if !std::mem::replace(&mut self.in_order, true) {
-            in_order(&mut self.rows);
-            self.rows.reverse();
-        }
         let complete = now.frontier.minus(self.lateness);
         let ended = now.frontier == EventTime::MAX;
         let moment = |time| Moment { time, wall: now.wall, ended };
@@ -152,7 +133,7 @@ where
             if fuel.left() == 0 {
                 return false;
             }
-            let row_at = self.rows.last().map(|row| row.time);
+            let row_at = self.rows.next_at();
             let timer_at = self.timers.next().filter(|at| *at <= complete);
             if timer_at.is_some_and(|at| row_at.is_none_or(|row_at| at <= row_at)) {
                 let (at, key, _) = self.timers.pop().expect("there is a next one");
@@ -182,7 +163,7 @@ where
             }
             fuel.burn(1);
         }
-        (self.in_order, self.due) = (false, None);
+        self.due = None;
         self.counters.held.set((self.values.len() + self.timers.len() + self.walls.len()) as u64);
         true
     }

@@ -92,7 +92,7 @@ impl<G> Session<G> {
 
     /// The last instant at which another row joins the session because of this one.
     #[inline]
-    pub(super) fn until<D>(&self, time: EventTime, row: &D) -> EventTime
+    pub(crate) fn until<D>(&self, time: EventTime, row: &D) -> EventTime
     where
         G: SessionGap<D>,
     {

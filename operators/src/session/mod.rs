@@ -87,14 +87,15 @@ mod gap;
 mod open;
 mod report;
 mod result;
+mod starts;
 mod state;
-mod timers;
 
 #[cfg(test)]
 mod tests;
 
 pub use gap::{ByRow, Fixed, Session, SessionGap};
 pub use result::SessionResult;
+pub(crate) use {result::FinalOnly, state::Sessions};
 
 use std::time::Duration;
 
@@ -102,14 +103,14 @@ use timely::ExchangeData;
 use timely::dataflow::StreamVec;
 
 use report::ResultOf;
-use result::{FinalOnly, Mode, Retracting};
-use state::Sessions;
+use result::{Mode, Retracting};
 
 use crate::aggregate::Aggregate;
 use crate::change::Changes;
 use crate::events::{Clock, Data, Events, Tick};
 use crate::key::Key;
 use crate::keyed::{self, Keyed};
+use crate::limit::{BySession, limit};
 use crate::tick::tick_operator;
 use crate::time::{Span, Timed};
 use crate::window::{Fired, WithLate};
@@ -119,6 +120,8 @@ pub struct Sessioned<'scope, T: Tick, D: Data, F, G = Fixed> {
     keyed: Keyed<'scope, T, D, F>,
     session: Session<G>,
     lateness: Span,
+    /// How late rows may be is settled.
+    limited: bool,
 }
 
 /// What the operator is made on: results and late rows, as streams.
@@ -127,7 +130,7 @@ type Streams<'scope, T, O, D> = (StreamVec<'scope, T, Timed<O>>, StreamVec<'scop
 impl<'scope, T: Tick, D: Data, F> Keyed<'scope, T, D, F> {
     /// Groups each key's records by sessions: stretches of activity with a gap after each.
     pub fn session<G: SessionGap<D>>(self, session: Session<G>) -> Sessioned<'scope, T, D, F, G> {
-        Sessioned { keyed: self, session, lateness: Span::ZERO }
+        Sessioned { keyed: self, session, lateness: Span::ZERO, limited: false }
     }
 }
 
@@ -139,10 +142,31 @@ where
 {
     /// Takes records up to this far behind. [`aggregate`](Self::aggregate) gives its results this
     /// much later; [`retracting`](Self::retracting) corrects those that it has given.
+    ///
+    /// # Panics
+    /// After [`max_sessions_per_key`](Self::max_sessions_per_key), which has to know it.
     #[must_use]
     pub fn allow_late(mut self, lateness: Duration) -> Self {
+        assert!(!self.limited, "session window: allow_late comes before max_sessions_per_key");
         self.lateness = lateness.into();
         self
+    }
+
+    /// Lets each key have at most so many sessions open. Rows that would open one more are on the
+    /// second stream, and counted as rejected under this name; rows that join sessions are always
+    /// taken. See [`limit`](crate::limit).
+    ///
+    /// # Panics
+    /// If the limit is zero.
+    pub fn max_sessions_per_key<K>(self, name: &str, most: usize) -> (Self, Events<'scope, T, D>)
+    where
+        K: Key,
+        F: Fn(&D) -> K + Clone + 'static,
+    {
+        let Sessioned { keyed, session, lateness, .. } = self;
+        let opens = BySession(session.clone());
+        let (keyed, over) = limit(keyed, name, opens, most, lateness);
+        (Sessioned { keyed, session, lateness, limited: true }, over)
     }
 
     /// One result for each session, sent once when no record can change it any more: when the

@@ -7,13 +7,13 @@ use super::gap::{Session, SessionGap};
 use super::open::{OfKey, Open, Shown};
 use super::report::{Report, ResultOf};
 use super::result::Mode;
-use super::timers::{Timer, Timers};
+use super::starts::Starts;
 use crate::aggregate::Aggregate;
 use crate::events::Data;
 use crate::key::Key;
 use crate::observe::Counters;
 use crate::state::{Corrupt, Entry, Epoch, Saver, Shape, State, Table};
-use crate::tick::{Emit, Fuel, Now, TickLogic};
+use crate::tick::{Emit, Fuel, Now, TickLogic, Timer, Timers};
 use crate::time::{EventTime, Span, Timed};
 use crate::window::{Timing, Window};
 
@@ -33,8 +33,8 @@ where
     changed: Vec<(u64, K, EventTime)>,
     /// Sessions that are gone and part of the last cut.
     gone: Vec<(u64, K, EventTime)>,
-    /// How many sessions are open.
-    open: u64,
+    /// Where those start that are open.
+    open: Starts,
     epoch: Epoch,
     /// The number of the current tick; it may start over.
     tick: u32,
@@ -58,6 +58,7 @@ where
         G: SessionGap<D>,
     {
         let timers = Timers::new(session.granule());
+        let open = Starts::new(session.granule());
         Sessions {
             session,
             lateness,
@@ -67,7 +68,7 @@ where
             timers,
             changed: Vec::new(),
             gone: Vec::new(),
-            open: 0,
+            open,
             epoch: Epoch::default(),
             tick: 1,
             counters,
@@ -76,8 +77,8 @@ where
     }
 
     fn count(&self) {
-        self.counters.open.set(self.open);
-        self.counters.held.set(self.open);
+        self.counters.open.set(self.open.len());
+        self.counters.held.set(self.open.len());
     }
 }
 
@@ -129,7 +130,7 @@ where
             let due = due_at(&session, self.lateness, M::CORRECTS);
             self.timers.push(Timer { due, hash, key: key.clone() });
             self.keys.entry(hash, key, self.epoch, || OfKey::of(session, due));
-            self.open += 1;
+            self.open.insert(row.time);
             return;
         };
         let touched = of_key.touched(row.time, until);
@@ -137,7 +138,7 @@ where
             let session = fresh(&self.aggregate, self.tick);
             let due = due_at(&session, self.lateness, M::CORRECTS);
             of_key.insert(touched.start, session);
-            self.open += 1;
+            self.open.insert(row.time);
             if due < of_key.timer {
                 of_key.timer = due;
                 self.timers.push(Timer { due, hash, key });
@@ -154,7 +155,9 @@ where
         let (first, others) = (touched.start, touched.len() - 1);
         let taken: Vec<_> = of_key.older.drain(first..first + others).collect();
         let session = of_key.at(first);
+        self.open.remove(session.start);
         for other in taken.into_iter().rev() {
+            self.open.remove(other.start);
             // The earliest one gives the entry of them all its place.
             if other.saved.is_some()
                 && let Some(start) = std::mem::replace(&mut session.saved, other.saved)
@@ -171,7 +174,7 @@ where
         }
         session.extend(row.time, until);
         self.aggregate.add_at(&mut session.state, row.time, &row.data);
-        self.open -= others as u64;
+        self.open.insert(session.start);
     }
 
     /// Gives the results that take the place of what was withdrawn in this tick.
@@ -209,6 +212,7 @@ where
         let mut closed = 0;
         let mut close = |mut session: Open<A::State>| {
             closed += 1;
+            self.open.remove(session.start);
             if session.shown.is_none() {
                 report.show(&key, &mut session, frontier);
             }
@@ -235,8 +239,7 @@ where
             self.timers.push(Timer { due: next, hash, key });
         }
         self.counters.fired.add(report.fired);
-        self.open -= closed;
-        closed as usize
+        closed
     }
 }
 
@@ -292,6 +295,7 @@ where
         if fuel.left() == 0 {
             return false;
         }
+        self.counters.oldest.set(self.open.oldest());
         self.tick = self.tick.wrapping_add(1);
         true
     }
@@ -361,7 +365,7 @@ where
             self.timers.push(Timer { due, hash, key: key.clone() });
             self.keys.load(key, OfKey::of(session, due));
         }
-        self.open += 1;
+        self.open.insert(start);
         self.count();
         Ok(())
     }

@@ -9,8 +9,10 @@
 //! At a cut, after e is done and before any row of a later tick is taken, its [`State`] is saved.
 
 mod side;
+mod timers;
 
 pub use side::{InputFrontier, Side, Sides};
+pub(crate) use timers::{Timer, Timers};
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

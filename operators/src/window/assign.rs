@@ -11,6 +11,11 @@ pub trait Assigner: Clone + Debug + 'static {
     /// them contains the instant.
     fn assign(&self, time: EventTime, f: &mut impl FnMut(Window));
 
+    /// The most windows that one instant can be in, as far as that is known beforehand.
+    fn most_at_once(&self) -> u64 {
+        1
+    }
+
     /// Refuses parameters that make no sense together, by a panic with the name of the operator that
     /// is being built. Most have been refused before.
     fn check(&self, name: &str) {

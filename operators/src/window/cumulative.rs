@@ -149,6 +149,10 @@ impl Assigner for Cumulative {
         let first = self.step_of(time);
         (first..=self.last_step(self.period(first))).for_each(|step| f(self.window(step)));
     }
+
+    fn most_at_once(&self) -> u64 {
+        self.size.unsigned_abs() / self.step.unsigned_abs()
+    }
 }
 
 #[cfg(test)]

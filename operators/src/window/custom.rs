@@ -51,7 +51,8 @@
 //! assert_eq!(*late.lock().unwrap(), 1);
 //! ```
 
-use super::Assigner;
+use super::{Assigner, Window};
+use crate::time::EventTime;
 
 /// Windows by an assigner.
 #[derive(Clone, Copy, Debug)]
@@ -64,5 +65,19 @@ impl<A: Assigner> Custom<A> {
     /// tells saved state of one from that of another: it has to hold all parameters.
     pub fn by(assigner: A) -> Self {
         Custom { assigner }
+    }
+}
+
+impl<A: Assigner> Assigner for Custom<A> {
+    fn assign(&self, time: EventTime, f: &mut impl FnMut(Window)) {
+        self.assigner.assign(time, f);
+    }
+
+    fn most_at_once(&self) -> u64 {
+        self.assigner.most_at_once()
+    }
+
+    fn check(&self, name: &str) {
+        self.assigner.check(name);
     }
 }

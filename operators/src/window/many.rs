@@ -9,13 +9,14 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::state::{SPARE_TABLES, bucket_number};
+use super::pool::Pool;
+use super::state::bucket_number;
 use super::{Assigner, Custom, Pane, Window, WindowResult};
 use crate::aggregate::Aggregate;
 use crate::events::Data;
 use crate::key::Key;
 use crate::observe::Counters;
-use crate::state::{Corrupt, Entry, Epoch, Saver, Shape, State, Table};
+use crate::state::{Corrupt, Entry, Epoch, Saver, Shape, State};
 use crate::tick::{Emit, Fuel, Now, TickLogic};
 use crate::time::{EventTime, Span, Timed};
 
@@ -28,9 +29,7 @@ pub struct ManyWindows<K, F, A, S, W> {
     aggregate: A,
     /// The tables of windows, by end and start.
     open: BTreeMap<(EventTime, EventTime), usize>,
-    tables: Vec<Table<K, S>>,
-    /// Places in `tables` that are free.
-    free: Vec<usize>,
+    tables: Pool<K, S>,
     /// The places of the windows of a row, while it is looked at.
     places: Vec<usize>,
     epoch: Epoch,
@@ -56,8 +55,7 @@ impl<K: Key, F, A, S, W: Assigner> ManyWindows<K, F, A, S, W> {
             key,
             aggregate,
             open: BTreeMap::new(),
-            tables: Vec::new(),
-            free: Vec::new(),
+            tables: Pool::default(),
             places: Vec::new(),
             epoch: Epoch::default(),
             dropped: false,
@@ -68,12 +66,7 @@ impl<K: Key, F, A, S, W: Assigner> ManyWindows<K, F, A, S, W> {
 
     /// The table of a window, made if it is not there.
     fn table(&mut self, window: Window) -> usize {
-        *self.open.entry((window.end, window.start)).or_insert_with(|| {
-            self.free.pop().unwrap_or_else(|| {
-                self.tables.push(Table::default());
-                self.tables.len() - 1
-            })
-        })
+        *self.open.entry((window.end, window.start)).or_insert_with(|| self.tables.take())
     }
 
     /// Leaves in `places` the tables of the windows in which a row counts. Returns how many windows
@@ -170,15 +163,11 @@ where
             self.counters.fired.add(fired as u64);
             self.counters.held.set(self.counters.held.get() - fired as u64);
             if table.is_empty() {
-                self.dropped |= table.reset();
-                if self.free.len() >= SPARE_TABLES {
-                    *table = Table::default();
-                }
-                self.free.push(entry.remove());
+                self.dropped |= self.tables.give_back(entry.remove());
             }
         }
-        let bytes: usize = self.open.values().map(|&place| self.tables[place].bytes()).sum();
-        self.counters.bytes.set(bytes as u64);
+        self.counters.bytes.set(self.tables.bytes(self.open.values()) as u64);
+        self.counters.oldest.set(self.open.keys().map(|&(_, start)| start).min());
         self.counters.open.set(self.open.len() as u64);
         true
     }

@@ -64,6 +64,7 @@
 //! assert_eq!(*late.lock().unwrap(), 1);
 //! ```
 
+mod aggregate;
 mod assign;
 #[cfg(feature = "calendar")]
 mod calendar;
@@ -73,6 +74,7 @@ mod firing;
 mod global;
 mod many;
 mod pane;
+mod pool;
 mod running;
 mod slices;
 mod sliding;
@@ -101,18 +103,15 @@ pub use tumbling::{Tumbling, Window};
 pub use {chrono::Weekday, chrono_tz::Tz};
 
 use std::ops::Deref;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use timely::ExchangeData;
 
-use crate::aggregate::Aggregate;
 use crate::events::{Data, Events, Tick};
 use crate::key::Key;
-use crate::keyed::{self, Keyed};
-use crate::observe::Counters;
-use crate::tick::{TickLogic, tick_operator};
+use crate::keyed::Keyed;
+use crate::limit::{ByWindow, limit};
 use crate::time::Span;
 
 /// What a window has to say about a key.
@@ -133,6 +132,8 @@ pub struct Windowed<'scope, T: Tick, D: Data, F, W = Tumbling> {
     pub(crate) keyed: Keyed<'scope, T, D, F>,
     pub(crate) by: W,
     pub(crate) lateness: Span,
+    /// How late rows may be is settled.
+    limited: bool,
 }
 
 /// The results of an operator, and the rows it refused as late.
@@ -171,155 +172,45 @@ impl<'scope, T: Tick, R, D> Deref for WithLate<'scope, T, R, D> {
 impl<'scope, T: Tick, D: Data, F> Keyed<'scope, T, D, F> {
     /// Groups each key's records by windows of event time.
     pub fn window<W>(self, by: W) -> Windowed<'scope, T, D, F, W> {
-        Windowed { keyed: self, by, lateness: Span::ZERO }
+        Windowed { keyed: self, by, lateness: Span::ZERO, limited: false }
     }
 }
 
 impl<'scope, T: Tick, D: ExchangeData + Data, F, W> Windowed<'scope, T, D, F, W> {
     /// Waits this much longer, in event time, before a window is complete. Records that come in the
     /// meantime count; results come out this much later.
+    ///
+    /// # Panics
+    /// After [`max_windows_per_key`](Self::max_windows_per_key), which has to know it.
     #[must_use]
     pub fn allow_late(mut self, lateness: Duration) -> Self {
+        assert!(!self.limited, "window: allow_late comes before max_windows_per_key");
         self.lateness = lateness.into();
         self
     }
-}
 
-impl<'scope, T: Tick, D: ExchangeData + Data, F, W: SideBySide> Windowed<'scope, T, D, F, W> {
-    /// One result for each key and window, sent once when the window is complete.
-    ///
-    /// Rows are exchanged so that all of a key meet on one worker. Cost: one hash and one table
-    /// lookup a row; state: one entry per key and open window, gone as whole windows when they fire.
-    pub fn aggregate<K, A>(
-        self,
-        name: &str,
-        aggregate: A,
-    ) -> WithLate<'scope, T, WindowResult<K, A::Output>, D>
-    where
-        K: Key,
-        F: Fn(&D) -> K + Clone + 'static,
-        A: Aggregate<D>,
-        A::Output: Data,
-    {
-        self.once(name, |by, lateness, key, counters| {
-            Windows::new(by, lateness, key, aggregate, counters)
-        })
-    }
-}
-
-impl<'scope, T: Tick, D: ExchangeData + Data, F> Windowed<'scope, T, D, F, Sliding> {
-    /// One result for each key and window in which the key has records, sent once when the window
-    /// is complete.
-    ///
-    /// A record counts in those of its windows that are not complete; it is late only if all of them
-    /// are. Windows that a record was late for while others were not are counted as `late_windows`.
-    ///
-    /// Cost: one hash and one table lookup a row, about three merges for each key and slice (at most
-    /// two slices a slide), and what a result costs; state: two entries per key and slice of the
-    /// windows that are open.
+    /// Lets each key have at most so many windows open. Rows that would open more count in none of
+    /// their windows: they are on the second stream, and counted as rejected under this name. See
+    /// [`limit`](crate::limit).
     ///
     /// # Panics
-    /// If the slide is longer than the size, unless [gaps are allowed](Sliding::allow_gaps).
-    pub fn aggregate<K, A>(
-        self,
-        name: &str,
-        aggregate: A,
-    ) -> WithLate<'scope, T, WindowResult<K, A::Output>, D>
+    /// If the limit is zero, or less than how many windows an instant can be in.
+    pub fn max_windows_per_key<K>(self, name: &str, most: usize) -> (Self, Events<'scope, T, D>)
     where
         K: Key,
         F: Fn(&D) -> K + Clone + 'static,
-        A: Aggregate<D>,
-        A::Output: Data,
+        W: Assigner,
     {
-        self.by.check(name);
-        self.once(name, |by, lateness, key, counters| {
-            Slices::new(by, lateness, key, aggregate, counters)
-        })
-    }
-}
-
-impl<'scope, T: Tick, D: ExchangeData + Data, F> Windowed<'scope, T, D, F, Cumulative> {
-    /// One result for each key and window in which the key has records, sent once when the window
-    /// is complete.
-    ///
-    /// A record counts in those of its windows that are not complete; it is late only if all of them
-    /// are. Windows that a record was late for while others were not are counted as `late_windows`.
-    ///
-    /// Cost: one hash and one table lookup a row, one merge for each key and step, and what a result
-    /// costs; state: one entry per key, and one per key and step that is not complete.
-    pub fn aggregate<K, A>(
-        self,
-        name: &str,
-        aggregate: A,
-    ) -> WithLate<'scope, T, WindowResult<K, A::Output>, D>
-    where
-        K: Key,
-        F: Fn(&D) -> K + Clone + 'static,
-        A: Aggregate<D>,
-        A::Output: Data,
-    {
-        self.once(name, |by, lateness, key, counters| {
-            Totals::new(by, lateness, key, aggregate, counters)
-        })
-    }
-}
-
-impl<'scope, T: Tick, D: ExchangeData + Data, F, W> Windowed<'scope, T, D, F, Custom<W>>
-where
-    W: Assigner,
-{
-    /// One result for each key and window in which the key has records, sent once when the window
-    /// is complete.
-    ///
-    /// A record counts in those of its windows that are not complete; it is late only if all of them
-    /// are. Windows that a record was late for while others were not are counted as `late_windows`,
-    /// records in no window as `filtered`.
-    ///
-    /// Cost: one hash a row, and one table lookup for each of its windows; state: one entry per key
-    /// and open window.
-    ///
-    /// # Panics
-    /// While it runs, if the assigner gives an instant a window that the instant is not in.
-    pub fn aggregate<K, A>(
-        self,
-        name: &str,
-        aggregate: A,
-    ) -> WithLate<'scope, T, WindowResult<K, A::Output>, D>
-    where
-        K: Key,
-        F: Fn(&D) -> K + Clone + 'static,
-        A: Aggregate<D>,
-        A::Output: Data,
-    {
-        self.once(name, |by, lateness, key, counters| {
-            ManyWindows::new(by, lateness, key, aggregate, counters)
-        })
-    }
-}
-
-impl<'scope, T: Tick, D: ExchangeData + Data, F, W> Windowed<'scope, T, D, F, W> {
-    /// An operator whose windows give their results once, when they are complete.
-    fn once<K, L>(
-        self,
-        name: &str,
-        logic: impl FnOnce(W, Span, F, Arc<Counters>) -> L,
-    ) -> WithLate<'scope, T, L::Out, D>
-    where
-        K: Key,
-        F: Fn(&D) -> K + Clone + 'static,
-        L: TickLogic<D, Side = D>,
-    {
-        let Keyed { events, key } = self.keyed;
-        let (_, clock) = events.parts();
-        let lateness = self.lateness.max(clock.late());
-        let counters = clock.observer().register(name, "window", events.scope().index());
-        let pact = keyed::exchange(key.clone());
-        let logic = logic(self.by, lateness, key, counters.clone());
-        let (results, late) = tick_operator(name, &events, pact, logic, counters);
-        WithLate::new(
-            Events::from_parts(results, clock.clone().delayed(lateness).with_late(Span::ZERO)),
-            Events::from_parts(late, clock),
-        )
+        let at_once = self.by.most_at_once();
+        assert!(
+            most == 0 || most as u64 >= at_once,
+            "`{name}`: with room for {most} windows none of the records that are in {at_once} at \
+             once could ever be taken"
+        );
+        let Windowed { keyed, by, lateness, .. } = self;
+        let opens = ByWindow(by.clone());
+        let (keyed, over) = limit(keyed, name, opens, most, lateness);
+        (Windowed { keyed, by, lateness, limited: true }, over)
     }
 }
 

@@ -16,15 +16,15 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::pool::{Pool, bound_of};
 use super::running::Running;
 use super::sliding::{Slice, Sliding};
-use super::state::SPARE_TABLES;
 use super::{Pane, WindowResult};
 use crate::aggregate::Aggregate;
 use crate::events::Data;
 use crate::key::Key;
 use crate::observe::Counters;
-use crate::state::{Corrupt, Entry, Epoch, Saver, Shape, State, Table};
+use crate::state::{Corrupt, Entry, Epoch, Saver, Shape, State};
 use crate::tick::{Emit, Fuel, Now, TickLogic};
 use crate::time::{EventTime, Span, Timed};
 
@@ -75,9 +75,7 @@ pub struct Slices<K, F, A, S> {
     waiting: BTreeMap<Interval, usize>,
     /// Partials that have been taken, the last window first. They are kept to be saved.
     taken: BTreeMap<Interval, usize>,
-    tables: Vec<Table<K, S>>,
-    /// Places in `tables` that are free.
-    free: Vec<usize>,
+    tables: Pool<K, S>,
     running: Running<K, S>,
     /// The slice of the row before: rows come in runs.
     run: Option<Run>,
@@ -105,8 +103,7 @@ impl<K: Key, F, A, S> Slices<K, F, A, S> {
             aggregate,
             waiting: BTreeMap::new(),
             taken: BTreeMap::new(),
-            tables: Vec::new(),
-            free: Vec::new(),
+            tables: Pool::default(),
             running: Running::default(),
             run: None,
             near: [None; NEAR],
@@ -121,12 +118,7 @@ impl<K: Key, F, A, S> Slices<K, F, A, S> {
 
     /// The place of the partials of some windows, made if they are not there.
     fn partials(&mut self, interval: Interval) -> usize {
-        *self.waiting.entry(interval).or_insert_with(|| {
-            self.free.pop().unwrap_or_else(|| {
-                self.tables.push(Table::default());
-                self.tables.len() - 1
-            })
-        })
+        *self.waiting.entry(interval).or_insert_with(|| self.tables.take())
     }
 
     /// Where a row at this time counts.
@@ -185,11 +177,21 @@ impl<K: Key, F, A, S> Slices<K, F, A, S> {
         u64::try_from(open).unwrap_or(u64::MAX)
     }
 
+    /// The first window with records that is not complete.
+    fn oldest(&self) -> Option<i128> {
+        let done = self.fired.max(self.by.complete(self.frontier, self.lateness));
+        if self.taken.last_key_value().is_some_and(|(&(last, _), _)| last > done) {
+            return Some(done + 1);
+        }
+        let open = self.waiting.keys().filter(|&&(_, last)| last > done);
+        open.map(|&(first, _)| first.max(done + 1)).next()
+    }
+
     fn measure(&self) {
-        let tables = self.waiting.values().chain(self.taken.values());
-        let bytes: usize = tables.map(|&place| self.tables[place].bytes()).sum();
+        let bytes = self.tables.bytes(self.waiting.values().chain(self.taken.values()));
         self.counters.bytes.set((bytes + self.running.bytes()) as u64);
         self.counters.open.set(self.open());
+        self.counters.oldest.set(self.oldest().map(|number| self.by.window(number).start));
     }
 }
 
@@ -325,20 +327,10 @@ impl<K: Key, F, A, S: Clone> Slices<K, F, A, S> {
         fuel.burn(gone.max(1));
         self.counters.held.set(self.counters.held.get() - gone as u64);
         if table.is_empty() {
-            self.dropped |= table.reset();
-            if self.free.len() >= SPARE_TABLES {
-                *table = Table::default();
-            }
-            self.free.push(entry.remove());
+            self.dropped |= self.tables.give_back(entry.remove());
         }
         Some(Step::Drop)
     }
-}
-
-/// Buckets are the numbers of last windows; the greatest of all can be dropped too.
-fn bucket_number(number: i128) -> i64 {
-    let bound = if number < 0 { i64::MIN } else { i64::MAX };
-    i64::try_from(number).unwrap_or(bound)
 }
 
 /// Entries are the keys of each partial, in the bucket of its last window, under the number of
@@ -356,14 +348,14 @@ where
         let waiting = self.waiting.iter().map(|(&(first, last), &place)| (first, last, place));
         let taken = self.taken.iter().map(|(&(last, first), &place)| (first, last, place));
         for (first, last, place) in waiting.chain(taken) {
-            let (table, bucket) = (&mut self.tables[place], bucket_number(last).min(i64::MAX - 1));
+            let (table, bucket) = (&mut self.tables[place], bound_of(last).min(i64::MAX - 1));
             let under = u64::try_from(last - first).expect("windows are in order");
             if !table.save_under((0, bucket), &under, self.epoch, fuel, out, |state| state) {
                 return false;
             }
         }
         if std::mem::take(&mut self.dropped) {
-            out.drop_below(0, bucket_number(self.by.complete(self.frontier, self.lateness) + 1));
+            out.drop_below(0, bound_of(self.by.complete(self.frontier, self.lateness) + 1));
         }
         self.epoch.advance();
         true

@@ -197,6 +197,10 @@ impl Assigner for Sliding {
         }
     }
 
+    fn most_at_once(&self) -> u64 {
+        self.size.unsigned_abs().div_ceil(self.slide.unsigned_abs())
+    }
+
     fn check(&self, name: &str) {
         let (size, slide) = (self.size, self.slide);
         assert!(

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use super::pool::SPARE_TABLES;
 use super::{Pane, SideBySide, Tumbling, Window, WindowResult};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -15,9 +16,6 @@ use crate::observe::Counters;
 use crate::state::{Corrupt, Entry, Epoch, Saver, Shape, State, Table};
 use crate::tick::{Emit, Fuel, Now, TickLogic};
 use crate::time::{EventTime, Span, Timed};
-
-/// How many emptied tables are kept for windows to come.
-pub(super) const SPARE_TABLES: usize = 2;
 
 /// The partial results of one window.
 struct Bucket<K, S> {
@@ -179,6 +177,10 @@ where
         }
         let bytes: usize = self.open.values().map(|&place| self.buckets[place].keys.bytes()).sum();
         self.counters.bytes.set(bytes as u64);
+        // Side by side, the first to end is the first to start.
+        let oldest =
+            self.open.first_key_value().map(|(_, &place)| self.buckets[place].window.start);
+        self.counters.oldest.set(oldest);
         true
     }
 }

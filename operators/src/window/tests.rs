@@ -1,6 +1,7 @@
 //! The states of windows without a dataflow: work in small portions, and saved after every tick.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -9,7 +10,7 @@ use super::*;
 use crate::aggregate::Count;
 use crate::observe::Counters;
 use crate::state::{Saver, Snapshot};
-use crate::tick::{Emit, Fuel, Now};
+use crate::tick::{Emit, Fuel, Now, TickLogic};
 use crate::time::EventTime;
 use crate::time::Timed;
 
@@ -19,14 +20,17 @@ type Key = fn(&Row) -> u8;
 /// Rows of a tick as (time, behind, key), and the frontier at its end.
 type Ticks = Vec<(Vec<(i64, i64, u8)>, i64)>;
 
+/// What was given, and where the oldest open window starts after each tick.
+type Given = (Vec<String>, Vec<Option<EventTime>>);
+
 /// What each tick gives, if at most so much is done at a time; and saved and loaded after each.
-fn drive<L>(make: impl Fn(Arc<Counters>) -> L, ticks: &Ticks, fuel: usize, cut: bool) -> Vec<String>
+fn drive<L>(make: impl Fn(Arc<Counters>) -> L, ticks: &Ticks, fuel: usize, cut: bool) -> Given
 where
     L: TickLogic<Row, Side = Row, Out: Debug>,
 {
     let counters = Arc::new(Counters::default());
     let (mut logic, mut snapshot) = (make(counters.clone()), Snapshot::default());
-    let (mut before, mut given) = (EventTime::MIN, Vec::new());
+    let (mut before, mut given, mut oldest) = (EventTime::MIN, Vec::new(), Vec::new());
     for (tick, (rows, frontier)) in ticks.iter().enumerate() {
         let mut out = Emit::default();
         let mut rows: Vec<_> = rows
@@ -56,6 +60,7 @@ where
         tick.extend(out.side.iter().map(|row| format!("late {row:?}")));
         tick.sort();
         given.extend(tick);
+        oldest.push(counters.oldest.get());
         before = frontier;
         if cut {
             let mut saver = Saver::new("windows", logic.shape(), 0, 1);
@@ -69,7 +74,8 @@ where
         }
     }
     assert_eq!((counters.held.get(), counters.open.get()), (0, 0));
-    given
+    assert_eq!(oldest.last(), Some(&None));
+    (given, oldest)
 }
 
 fn ticks() -> impl Strategy<Value = Ticks> {
@@ -139,5 +145,31 @@ proptest! {
         alone!(Global, Windows);
         alone!(sliding, Slices);
         alone!(steps, Totals);
+        // However often windows give results, they are open as long.
+        let alone = |counters| ManyWindows::new(by, late, key, Count, counters);
+        let firings = |counters| -> Firings<_, _, _, _, _, _, Discarding> {
+            let rule = Rule { trigger: Trigger::count(2), fire_empty: false };
+            Firings::new((sliding, late), key, Count, rule, counters)
+        };
+        let wanted = drive(alone, &ticks, fuel, false).1;
+        prop_assert_eq!(drive(firings, &ticks, fuel, true).1, wanted.clone());
+        prop_assert_eq!(drive(firings, &ticks, fuel, false).1, wanted);
     }
+}
+
+#[test]
+fn the_oldest_open_window_is_known() {
+    let (key, late) = ((|row| row.0) as Key, Span::from_micros(5));
+    let ticks = vec![
+        (vec![(31, 0, 1), (12, 0, 2), (48, 0, 1)], 10),
+        (vec![(27, 0, 1)], 24),
+        (vec![], 25),
+        (vec![(33, 0, 1)], 45),
+        (vec![], i64::MAX),
+    ];
+    let by = Tumbling::every(micros(10));
+    let of = |counters| Windows::new(by, late, key, Count, counters);
+    let oldest = drive(of, &ticks, 100, false).1;
+    let micros = oldest.into_iter().map(|start| start.map(EventTime::micros));
+    assert_eq!(micros.collect::<Vec<_>>(), [Some(10), Some(10), Some(20), Some(40), None]);
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::state::SPARE_TABLES;
+use super::pool::{Pool, bound_of};
 use super::{Cumulative, Pane, Window, WindowResult};
 use crate::aggregate::Aggregate;
 use crate::events::Data;
@@ -53,9 +53,7 @@ pub struct Totals<K, F, A, S> {
     aggregate: A,
     /// What the steps that are not complete have.
     steps: BTreeMap<i128, usize>,
-    tables: Vec<Table<K, S>>,
-    /// Places in `tables` that are free.
-    free: Vec<usize>,
+    tables: Pool<K, S>,
     /// The totals of the period that is not over, as of its last step that is complete.
     totals: Table<K, S>,
     /// That period.
@@ -89,8 +87,7 @@ impl<K: Key, F, A, S> Totals<K, F, A, S> {
             key,
             aggregate,
             steps: BTreeMap::new(),
-            tables: Vec::new(),
-            free: Vec::new(),
+            tables: Pool::default(),
             totals: Table::default(),
             period: 0,
             run: None,
@@ -105,12 +102,7 @@ impl<K: Key, F, A, S> Totals<K, F, A, S> {
 
     /// The place of what a step has, made if it is not there.
     fn step(&mut self, step: i128) -> usize {
-        *self.steps.entry(step).or_insert_with(|| {
-            self.free.pop().unwrap_or_else(|| {
-                self.tables.push(Table::default());
-                self.tables.len() - 1
-            })
-        })
+        *self.steps.entry(step).or_insert_with(|| self.tables.take())
     }
 
     /// Where a row at this time counts; `None` if it is late for all its windows.
@@ -163,10 +155,20 @@ impl<K: Key, F, A, S> Totals<K, F, A, S> {
         u64::try_from(open.max(0)).unwrap_or(u64::MAX)
     }
 
+    /// The first step whose window has records and is not complete.
+    fn oldest(&self) -> Option<i128> {
+        if !self.totals.is_empty() {
+            // Totals that come from a cut are as of the frontier then.
+            return Some(self.by.last_step(self.period));
+        }
+        self.steps.first_key_value().map(|(&step, _)| step)
+    }
+
     fn measure(&self) {
-        let steps: usize = self.steps.values().map(|&place| self.tables[place].bytes()).sum();
+        let steps = self.tables.bytes(self.steps.values());
         self.counters.bytes.set((steps + self.totals.bytes()) as u64);
         self.counters.open.set(self.open());
+        self.counters.oldest.set(self.oldest().map(|step| self.by.window(step).start));
     }
 
     fn held(&self, less: usize) {
@@ -263,11 +265,7 @@ impl<K: Key, F, A, S: Clone> Totals<K, F, A, S> {
         }
         fuel.burn(taken.max(1));
         if table.is_empty() {
-            self.dropped[usize::from(STEPS)] |= table.reset();
-            if self.free.len() >= SPARE_TABLES {
-                *table = Table::default();
-            }
-            self.free.push(entry.remove());
+            self.dropped[usize::from(STEPS)] |= self.tables.give_back(entry.remove());
         }
         self.held(merged);
         Some(Phase::Take)
@@ -315,12 +313,6 @@ impl<K: Key, F, A, S: Clone> Totals<K, F, A, S> {
     }
 }
 
-/// Buckets are the numbers of steps and of periods; the greatest of all can be dropped too.
-fn bucket_number(number: i128) -> i64 {
-    let bound = if number < 0 { i64::MIN } else { i64::MAX };
-    i64::try_from(number).unwrap_or(bound)
-}
-
 /// Entries are the keys of each step, and each key's total. Which windows have given results
 /// follows from the frontier.
 impl<K: Key, F, A, S> State for Totals<K, F, A, S>
@@ -333,22 +325,22 @@ where
 
     fn save(&mut self, fuel: &mut Fuel, out: &mut Saver) -> bool {
         for (&step, &place) in &self.steps {
-            let bucket = bucket_number(step).min(i64::MAX - 1);
+            let bucket = bound_of(step).min(i64::MAX - 1);
             if !self.tables[place].save((STEPS, bucket), self.epoch, fuel, out) {
                 return false;
             }
         }
-        let bucket = bucket_number(self.period).min(i64::MAX - 1);
+        let bucket = bound_of(self.period).min(i64::MAX - 1);
         if !self.totals.save((TOTALS, bucket), self.epoch, fuel, out) {
             return false;
         }
         let open = self.by.complete(self.frontier, self.lateness) + 1;
         let [steps, totals] = std::mem::take(&mut self.dropped);
         if steps {
-            out.drop_below(STEPS, bucket_number(open));
+            out.drop_below(STEPS, bound_of(open));
         }
         if totals {
-            out.drop_below(TOTALS, bucket_number(self.by.period(open)));
+            out.drop_below(TOTALS, bound_of(self.by.period(open)));
         }
         self.epoch.advance();
         true

@@ -228,7 +228,7 @@ impl<'scope, T: Tick, D: ExchangeData + Data, F, W: Assigner, G: TriggerLogic>
         A: Aggregate<D>,
         M: Accumulation<K, A::Output>,
     {
-        let Windowed { keyed: Keyed { events, key }, by, lateness } = self.windowed;
+        let Windowed { keyed: Keyed { events, key }, by, lateness, .. } = self.windowed;
         let clock = events.clock();
         let lateness = lateness.max(clock.late());
         by.check(name);

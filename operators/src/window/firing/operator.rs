@@ -29,6 +29,8 @@ use crate::window::{Assigner, Window};
 pub(super) struct Bucket<K, C> {
     pub(super) cells: Table<Place<K>, C>,
     pub(super) timers: Timers<Place<K>>,
+    /// Where the first of the windows starts.
+    pub(super) oldest: EventTime,
 }
 
 /// All open windows of one worker, with a trigger `G` and a way `M` in which results go together.
@@ -125,7 +127,7 @@ where
             // All keys of these windows are looked at below.
             return;
         }
-        let Some(Bucket { cells, timers }) = open.get_mut(&end) else { return };
+        let Some(Bucket { cells, timers, .. }) = open.get_mut(&end) else { return };
         let (window, hash) = (Window { start: place.start, end }, place.stable_hash());
         // Whatever has rows in this tick is part of the next cut already.
         let Some(cell) = cells.get_unsaved(hash, &place) else { return };
@@ -259,6 +261,7 @@ where
             let hash = key.stable_hash();
             for &Window { start, end } in &*windows {
                 let bucket = open.entry(end).or_default();
+                bucket.oldest = bucket.oldest.min(start);
                 let place = Place { start, key: key.clone() };
                 let (cell, new) =
                     bucket.cells.entry(hash, place, *epoch, || Cell::new(aggregate.create()));
@@ -295,12 +298,14 @@ where
             return false;
         }
         self.closing = false;
+        let oldest = self.open.values().map(|bucket| bucket.oldest).min();
+        self.firing.counters.oldest.set(oldest);
         true
     }
 }
 
 impl<K: Key, C> Default for Bucket<K, C> {
     fn default() -> Self {
-        Bucket { cells: Table::default(), timers: Timers::default() }
+        Bucket { cells: Table::default(), timers: Timers::default(), oldest: EventTime::MAX }
     }
 }

@@ -76,6 +76,7 @@ where
         let mut cell: Cell<A::State, G::State, M::Kept> = entry.value()?;
         let Firing { rule, counters, .. } = &self.firing;
         let bucket = self.open.entry(end).or_default();
+        bucket.oldest = bucket.oldest.min(place.start);
         if rule.trigger.fires_early() && (cell.trigger.rows() > 0 || rule.fire_empty) {
             // It is asked at the next tick, which is when it says what it waits for.
             let soon = Wake { wall: EventTime::MIN, frontier: EventTime::MAX };

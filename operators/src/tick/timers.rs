@@ -8,7 +8,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BinaryHeap};
 
-use crate::tick::Fuel;
+use super::Fuel;
 use crate::time::{EventTime, Span};
 
 /// A key that is to be looked at when the frontier has come this far.
