@@ -1,4 +1,5 @@
 //! Tiderace: event-time stream processing on timely dataflow.
+pub mod bench;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -4,6 +4,7 @@
 //! with its hint, and its [`Kind`] gives the exit code; the parser of the command line exits
 //! with 2.
 
+pub mod bench;
 pub mod check;
 pub mod demo;
 pub mod run;
@@ -33,12 +34,13 @@ enum Verb {
     Run(run::RunArgs),
     Check(check::CheckArgs),
     Why(why::WhyArgs),
+    Bench(bench::BenchArgs),
 }
 
 /// Runs a command line, program name first, and gives the exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> i32 {
     let begun = Instant::now();
-    let matches = match Cli::command().try_get_matches_from(expand_help(args)) {
+    let matches = match command().try_get_matches_from(expand_help(args)) {
         Ok(matches) => matches,
         Err(error) => return said(&error),
     };
@@ -54,10 +56,18 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> i32 {
         }
         Verb::Check(args) => check::run(args),
         Verb::Why(args) => why::run(&args),
+        Verb::Bench(args) => bench::run(args),
     };
     done.unwrap_or_else(|error| {
         report(&error);
         error.kind().exit_code()
+    })
+}
+
+/// The parser of the command line. A benchmark is asked for by query, and `-q` is short for that.
+fn command() -> clap::Command {
+    Cli::command().mut_subcommand("bench", |bench| {
+        bench.mut_subcommand("nexmark", |nexmark| nexmark.mut_arg("quiet", |arg| arg.short(None)))
     })
 }
 

@@ -1,0 +1,195 @@
+//! NEXMark: all queries, measured and verified.
+//!
+//! The processes of the job run the queries one after the other, each as a dataflow of its own that
+//! makes its events and reads them to the end. What a query costs is the processor time of all
+//! processes over the number of events; beside it stand the cost without the making of the events,
+//! which is measured in the same run, and the cost beyond `q0`, which only passes bids through.
+
+mod by_minute;
+mod feed;
+mod report;
+mod run;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Barrier};
+
+use serde::{Deserialize, Serialize};
+
+pub use report::{Line, Report};
+
+use super::{Sum, Tally, machine};
+use crate::error::{Error, Kind};
+use crate::runtime::{LaunchArgs, Outcome, Process, execute_with};
+use tiderace_nexmark::{Disorder, Event, Generator, NAMES, Query, Visit, visit};
+
+/// What is run.
+#[derive(Clone, Debug)]
+pub struct Suite {
+    /// The names of the queries, in order.
+    pub queries: Vec<String>,
+    /// How many events each of them reads.
+    pub events: u64,
+    /// How often each is measured; the median counts.
+    pub runs: usize,
+    /// What the events are made from.
+    pub generator: Generator,
+    /// How the events come out of order.
+    pub disorder: Disorder,
+    /// Whether the results are compared with a computation of all events at once.
+    pub verify: bool,
+    /// Where the results are written, a file a query.
+    pub output: Option<PathBuf>,
+    /// Where `q10` writes its files while it runs.
+    pub directory: PathBuf,
+}
+
+/// The names that a list of queries stands for: `q5,q7`, or `all`.
+pub fn queries(list: &str) -> Result<Vec<String>, Error> {
+    if list == "all" {
+        return Ok(NAMES.iter().map(|&name| name.to_owned()).collect());
+    }
+    list.split(',')
+        .map(|name| match NAMES.contains(&name.trim()) {
+            true => Ok(name.trim().to_owned()),
+            false => {
+                let known = format!("there are {}, and all", NAMES.join(", "));
+                Err(Error::new(Kind::Usage, format!("there is no query `{name}`")).hint(known))
+            }
+        })
+        .collect()
+}
+
+/// What one process measured of one run.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct Measured {
+    /// Wall time in nanoseconds.
+    pub wall: u64,
+    /// Processor time in nanoseconds.
+    pub cpu: u64,
+    /// The most memory that was in use, beyond that before the run, in bytes.
+    pub memory: u64,
+    /// Rows and corrections that came out.
+    pub sent: u64,
+}
+
+impl Measured {
+    /// Together with what another process measured of the same run.
+    fn and(self, other: Measured) -> Measured {
+        Measured {
+            wall: self.wall.max(other.wall),
+            cpu: self.cpu + other.cpu,
+            memory: self.memory + other.memory,
+            sent: self.sent + other.sent,
+        }
+    }
+}
+
+/// What one process has to say at its end.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Told {
+    /// The making of the events alone, by run.
+    making: Vec<Measured>,
+    /// By query and run.
+    queries: Vec<Vec<Measured>>,
+    /// By query, if the results are verified.
+    sums: Vec<Sum>,
+}
+
+impl Suite {
+    /// Runs everything. The report is there on process 0 of the job only.
+    pub fn run(self, mut args: LaunchArgs) -> Result<Option<Report>, Error> {
+        args.job = "tiderace-nexmark".to_owned();
+        let load = machine::load();
+        let (workers, processes) = (args.workers, args.processes.unwrap_or(1));
+        let suite = Arc::new(self);
+        let stage = Arc::new(Stage::new(workers));
+        let on_workers = suite.clone();
+        let outcome = execute_with(args, move |worker| {
+            let told = run::all(worker, &on_workers, &stage)?;
+            if let Some(told) = told {
+                let bytes = postcard::to_stdvec(&told).expect("numbers can be written to memory");
+                worker.process().publish_final(bytes)?;
+            }
+            Ok(())
+        })?;
+        let Outcome::Finished { process, .. } = outcome else { return Ok(None) };
+        if process.index() != 0 {
+            return Ok(None);
+        }
+        let told = gather(&process)?;
+        let wrong = if suite.verify { suite.wrong(&told.sums) } else { Vec::new() };
+        Ok(Some(Report::new(&suite, &told, &wrong, (workers, processes), load)))
+    }
+
+    /// The queries whose results are not what all events at once come to.
+    fn wrong(&self, sums: &[Sum]) -> Vec<String> {
+        let events: Vec<Event> = (0..self.events).map(|n| self.generator.event(n)).collect();
+        let names = self.queries.iter().zip(sums);
+        let wrong = names.filter(|(name, sum)| visit(name, Naive(&events)) != Some(**sum));
+        wrong.map(|(name, _)| name.clone()).collect()
+    }
+}
+
+/// Sums up what all processes said.
+fn gather(process: &Arc<Process>) -> Result<Told, Error> {
+    let mut all = Told::default();
+    for (index, bytes) in process.snapshots() {
+        let told: Told = postcard::from_bytes(&bytes).map_err(|error| {
+            let message = format!("cannot read what process {index} measured");
+            Error::new(Kind::Bug, message).caused_by(error)
+        })?;
+        if all.making.is_empty() {
+            all = told;
+            continue;
+        }
+        let join = |all: &mut Vec<Measured>, more: Vec<Measured>| {
+            all.iter_mut().zip(more).for_each(|(one, other)| *one = one.and(other));
+        };
+        join(&mut all.making, told.making);
+        all.queries.iter_mut().zip(told.queries).for_each(|(one, other)| join(one, other));
+        all.sums.iter_mut().zip(told.sums).for_each(|(one, other)| one.merge(&other));
+    }
+    Ok(all)
+}
+
+/// Sums up the answer of a query, computed from all events at once.
+struct Naive<'a>(&'a [Event]);
+
+impl Visit for Naive<'_> {
+    type Out = Sum;
+
+    fn visit<Q: Query>(self) -> Sum {
+        let (mut sum, mut buffer) = (Sum::default(), Vec::new());
+        for row in Q::naive(self.0) {
+            let (row, times) = Q::compared(&row);
+            sum.add(&row, times, &mut buffer);
+        }
+        sum
+    }
+}
+
+/// Where the workers of a process meet between the queries.
+struct Stage {
+    barrier: Barrier,
+    tally: std::sync::Mutex<Arc<Tally>>,
+}
+
+impl Stage {
+    fn new(workers: usize) -> Self {
+        Stage { barrier: Barrier::new(workers), tally: std::sync::Mutex::default() }
+    }
+
+    /// Waits for the other workers of this process.
+    fn meet(&self) {
+        self.barrier.wait();
+    }
+
+    /// Where to count now.
+    fn tally(&self) -> Arc<Tally> {
+        self.tally.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+    }
+
+    fn set(&self, tally: Tally) {
+        *self.tally.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Arc::new(tally);
+    }
+}

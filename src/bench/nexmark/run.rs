@@ -1,0 +1,217 @@
+//! The queries on the workers of a process.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use timely::dataflow::operators::Inspect;
+
+use super::by_minute::ByMinute;
+use super::feed::Feed;
+use super::{Measured, Stage, Suite, Told};
+use crate::bench::{Sum, Tally, machine};
+use crate::error::{Error, Kind};
+use crate::prelude::*;
+use crate::runtime::Worker;
+use crate::source::SourceOptions;
+use crate::source::iter::IterSource;
+use tiderace_nexmark::{Answer, Bid, Event, House, Query, Row, Visit, visit};
+
+/// How often a worker with nothing to do looks around.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Runs everything on this worker. One worker of each process has something to tell.
+pub fn all(worker: &mut Worker<'_>, suite: &Suite, stage: &Stage) -> Result<Option<Told>, Error> {
+    let mut told = Told::default();
+    for _ in 0..suite.runs {
+        let (index, peers) = (worker.index() as u64, worker.peers());
+        told.making.push(measure(worker, stage, |_| {
+            let mut last = EventTime::MIN;
+            for number in (index..suite.events).step_by(peers) {
+                last = last.max(std::hint::black_box(suite.generator.event(number)).time());
+            }
+            std::hint::black_box(last);
+            Ok(())
+        })?);
+    }
+    told.queries.resize(suite.queries.len(), Vec::new());
+    // Run by run, so that a slow moment of the machine does not hit one query alone.
+    for _ in 0..suite.runs {
+        for (query, measured) in suite.queries.iter().zip(&mut told.queries) {
+            reset(worker, stage, Tally::default());
+            measured
+                .push(measure(worker, stage, |worker| run(worker, suite, stage, query, false))?);
+        }
+    }
+    if suite.verify || suite.output.is_some() {
+        for query in &suite.queries {
+            let kept = if suite.output.is_some() { Tally::keeping() } else { Tally::default() };
+            reset(worker, stage, kept);
+            run(worker, suite, stage, query, true)?;
+            stage.meet();
+            told.sums.push(stage.tally().sum());
+            if leads(worker)
+                && let Some(directory) = &suite.output
+            {
+                write(directory, query, worker, &stage.tally())?;
+            }
+        }
+    }
+    Ok(leads(worker).then_some(told))
+}
+
+/// Whether this worker speaks for its process.
+fn leads(worker: &Worker<'_>) -> bool {
+    worker.index().is_multiple_of(worker.process().workers())
+}
+
+fn reset(worker: &Worker<'_>, stage: &Stage, tally: Tally) {
+    stage.meet();
+    if leads(worker) {
+        stage.set(tally);
+    }
+    stage.meet();
+}
+
+/// What a process spends while all its workers do something.
+fn measure(
+    worker: &mut Worker<'_>,
+    stage: &Stage,
+    work: impl FnOnce(&mut Worker<'_>) -> Result<(), Error>,
+) -> Result<Measured, Error> {
+    stage.meet();
+    if leads(worker) {
+        machine::forget_peak();
+    }
+    stage.meet();
+    let (begun, cpu, memory) = (Instant::now(), machine::cpu(), machine::memory());
+    work(worker)?;
+    stage.meet();
+    let measured = Measured {
+        wall: begun.elapsed().as_nanos() as u64,
+        cpu: machine::cpu().saturating_sub(cpu).as_nanos() as u64,
+        memory: machine::peak_memory().saturating_sub(memory),
+        sent: stage.tally().sent(),
+    };
+    // Nobody starts with the next until everybody has read the clocks.
+    stage.meet();
+    Ok(measured)
+}
+
+/// Runs a query to its end.
+fn run(
+    worker: &mut Worker<'_>,
+    suite: &Suite,
+    stage: &Stage,
+    query: &str,
+    checked: bool,
+) -> Result<(), Error> {
+    let tally = stage.tally();
+    visit(query, Build { worker, suite, tally, checked }).expect("the names were checked");
+    while worker.timely().step_or_park(Some(LOOK)) {
+        if worker.process().failed() {
+            return Err(Error::new(Kind::Failed, format!("{query} has failed")));
+        }
+    }
+    Ok(())
+}
+
+struct Build<'a, 'w> {
+    worker: &'a mut Worker<'w>,
+    suite: &'a Suite,
+    tally: Arc<Tally>,
+    checked: bool,
+}
+
+impl Visit for Build<'_, '_> {
+    type Out = ();
+
+    fn visit<Q: Query>(self) {
+        let Build { worker, suite, tally, checked } = self;
+        worker.dataflow(|flow| {
+            let bound = Duration::from_micros(suite.disorder.bound.micros() as u64);
+            let times = event_time(Event::time).behind(bound).trust_future().never_idle();
+            let generator = Arc::new(suite.generator.clone());
+            let events = flow.source_with(
+                "nexmark",
+                SourceOptions::default(),
+                |context| Ok(Feed::new(generator, suite.events, &context)),
+                times,
+            );
+            let house = house(flow, events.events, suite.directory.clone());
+            match Q::build(&house) {
+                Answer::Rows(rows) => {
+                    let rows = rows.parts().0.inspect_batch(move |_, rows| {
+                        tally.count(rows.len());
+                        if checked {
+                            check::<Q>(&tally, rows.iter().map(|row| (&row.data, 1)));
+                        }
+                    });
+                    flow.watch(rows);
+                }
+                Answer::Changes(changes) => {
+                    let rows = changes.events().parts().0.inspect_batch(move |_, rows| {
+                        tally.count(rows.len());
+                        if checked {
+                            let of = |change: &Change<Q::Row>| change.diff;
+                            let rows = rows.iter().map(|row| (&row.data.data, of(&row.data)));
+                            check::<Q>(&tally, rows);
+                        }
+                    });
+                    flow.watch(rows);
+                }
+            }
+        });
+    }
+}
+
+/// What a query may ask for.
+fn house<'scope>(
+    flow: &Flow<'scope>,
+    events: Events<'scope, u64, Event>,
+    directory: PathBuf,
+) -> House<'scope> {
+    let (of_table, of_files) = (flow.clone(), flow.clone());
+    let table = move |rows: u64, value: fn(u64) -> u64| {
+        let rows = IterSource::new("table", move |worker, peers| {
+            (worker as u64..rows).step_by(peers).map(move |key| (key, Some(value(key))))
+        });
+        let always = |_: &(u64, Option<u64>)| EventTime::from_micros(0);
+        let times = event_time(always).never_idle();
+        of_table.source("table", move |context| rows.build(context), times).events
+    };
+    let files = move |bids: &Events<'scope, u64, Bid>| {
+        let directory = directory.clone();
+        of_files.sink("files", bids, |context| ByMinute::new(directory, context.worker));
+    };
+    House { events, table: Box::new(table), files: Box::new(files) }
+}
+
+/// Sums up rows, and keeps them if they are kept.
+fn check<'a, Q: Query>(tally: &Tally, rows: impl Iterator<Item = (&'a Q::Row, i64)> + Clone)
+where
+    Q::Row: Row + 'a,
+{
+    let (mut sum, mut buffer) = (Sum::default(), Vec::new());
+    for (row, diff) in rows.clone() {
+        let (row, times) = Q::compared(row);
+        sum.add(&row, times * diff, &mut buffer);
+    }
+    tally.add(&sum);
+    tally.keep(rows);
+}
+
+fn write(directory: &Path, query: &str, worker: &Worker<'_>, tally: &Tally) -> Result<(), Error> {
+    let process = worker.process();
+    let name = match process.processes() {
+        1 => format!("{query}.ndjson"),
+        _ => format!("{query}.{}.ndjson", process.index()),
+    };
+    let path = directory.join(name);
+    let mut text = tally.rows().join("\n");
+    text.push('\n');
+    let written = std::fs::create_dir_all(directory).and_then(|()| std::fs::write(&path, text));
+    written.map_err(|error| {
+        Error::new(Kind::Storage, format!("cannot write {}", path.display())).caused_by(error)
+    })
+}

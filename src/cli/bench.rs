@@ -1,0 +1,115 @@
+//! `tiderace bench`: what this engine does, how fast, on this machine.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tiderace_operators::time::Span;
+
+use crate::bench::nexmark::{Suite, queries};
+use crate::error::{Error, Kind};
+use crate::runtime::LaunchArgs;
+use tiderace_nexmark::{Disorder, Generator};
+
+/// Measures this engine on this machine, and checks the results it measures.
+#[derive(Debug, clap::Args)]
+#[command(disable_help_flag = true, arg_required_else_help = true)]
+pub struct BenchArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    Nexmark(Box<NexmarkArgs>),
+}
+
+/// The queries of NEXMark, an auction house as a stream.
+#[derive(Debug, clap::Args)]
+#[command(disable_help_flag = true)]
+pub struct NexmarkArgs {
+    /// Which queries: q5,q7 or all.
+    #[arg(short = 'q', long = "query", value_name = "LIST", default_value = "all")]
+    pub query: String,
+
+    /// How many events each query reads.
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    pub events: u64,
+
+    /// How many events there are in a second of event time.
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub density: u64,
+
+    /// How far out of order events are, in event time.
+    #[arg(long, value_name = "DURATION", default_value = "100ms", value_parser = humantime::parse_duration)]
+    pub disorder: Duration,
+
+    /// How many events in a million are copies of one shortly before.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub copies: u32,
+
+    /// What all events follow from.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+
+    /// How often each query is measured; the median counts.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub runs: usize,
+
+    /// Compute all answers once more, from all events at once, and fail if one differs.
+    #[arg(long)]
+    pub verify: bool,
+
+    /// Write the rows of each query to a file in this directory.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub output: Option<PathBuf>,
+
+    /// Print the results as JSON.
+    #[arg(long)]
+    pub json: bool,
+
+    /// How to run it.
+    #[command(flatten)]
+    pub launch: LaunchArgs,
+}
+
+/// Runs the verb.
+pub fn run(args: BenchArgs) -> Result<i32, Error> {
+    match args.what {
+        What::Nexmark(args) => nexmark(*args),
+    }
+}
+
+fn nexmark(args: NexmarkArgs) -> Result<i32, Error> {
+    if args.runs == 0 || args.density == 0 {
+        return Err(Error::new(Kind::Usage, "--runs and --density must be at least 1"));
+    }
+    let bound = Span::from(args.disorder);
+    let disorder = Disorder { bound, copies: args.copies, ..Disorder::default() };
+    let directory = std::env::temp_dir().join(format!("tiderace-q10-{}", std::process::id()));
+    let suite = Suite {
+        queries: queries(&args.query)?,
+        events: args.events,
+        runs: args.runs,
+        generator: Generator::new(args.seed, args.density).disorder(disorder),
+        disorder,
+        verify: args.verify,
+        output: args.output,
+        directory: directory.clone(),
+    };
+    let report = suite.run(args.launch);
+    // It is there only if q10 has run here.
+    let _ = std::fs::remove_dir_all(&directory);
+    let Some(report) = report? else { return Ok(0) };
+    let text = match args.json {
+        true => {
+            serde_json::to_string_pretty(&report).expect("a report can be written as JSON") + "\n"
+        }
+        false => report.table(),
+    };
+    super::print(&text)?;
+    match report.is_right() {
+        true => Ok(0),
+        false => Err(Error::new(Kind::Bug, "a query gave wrong results")
+            .hint("--output writes the rows of each query")),
+    }
+}
