@@ -1,11 +1,13 @@
 //! Order: rows sorted by event time, and the best of a window.
 
 mod canonical;
+mod earliest;
 pub mod sort;
 pub mod top_n;
 mod waiting;
 
 pub(crate) use canonical::{Element, canonical, in_order};
+pub(crate) use earliest::Earliest;
 pub use sort::{Sort, Sorting};
 pub use top_n::TopRow;
 pub(crate) use waiting::Waiting;
