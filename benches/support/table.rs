@@ -87,11 +87,11 @@ impl Row {
 }
 
 /// Runs all rows in turns, several times, so that a slow moment of the machine hits all of them. A
-/// row that has taken `enough` seconds takes no more turns, unless it must.
-pub fn measure(rows: &mut [Row], runs: usize, enough: f64, must: impl Fn(&str) -> bool) {
+/// row that has taken the seconds which are `enough` for it takes no more turns.
+pub fn measure(rows: &mut [Row], runs: usize, enough: impl Fn(&str) -> f64) {
     for _ in 0..runs {
         for row in rows.iter_mut() {
-            if row.spent < enough || must(row.name) {
+            if row.spent < enough(row.name) {
                 row.measure();
             }
         }
