@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use hashbrown::HashMap;
-use support::{BOUND, Event, cpu, event, load, source};
+use support::{BOUND, Event, Load, Share, cpu, event, load, source};
 use tiderace_operators::prelude::*;
 use timely::dataflow::operators::probe;
 
@@ -90,7 +90,7 @@ where
         let (into, aggregate) = (into.clone(), aggregate.clone());
         worker.dataflow::<u64, _, _>(|scope| {
             let done = probe::Handle::new();
-            source(scope, 0, events, keys, done)
+            source(scope, Share::ALL, Load { events, keys }, done)
                 .key_by(|&(key, _)| key)
                 .window(Tumbling::every(Duration::from_micros(WINDOW as u64)))
                 .aggregate("window", aggregate)

@@ -42,6 +42,7 @@
 //! assert!(counts.kept % 10 < 3 && (150..350).contains(&counts.kept) && counts.balanced());
 //! ```
 
+use std::cell::Cell;
 use std::cmp::Ordering;
 
 use serde::Serialize;
@@ -79,12 +80,20 @@ impl Below {
     }
 }
 
-/// The hash of a row, by a seed. `bytes` is overwritten.
-fn row_hash<D: Serialize>(seed: u64, time: EventTime, row: &D, bytes: &mut Vec<u8>) -> u64 {
+thread_local! {
+    /// Room for the bytes of a row, so that none is allocated for each.
+    static BYTES: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// The hash of a row, by a seed.
+fn row_hash<D: Serialize>(seed: u64, time: EventTime, row: &D) -> u64 {
+    let mut bytes = BYTES.take();
     bytes.clear();
-    let written = postcard::to_extend(row, std::mem::take(bytes));
-    *bytes = written.expect("a row can be written down: sequences have lengths");
-    Parts::of(3).with(&seed).with(&time).with(&bytes[..]).hash()
+    let written = postcard::to_extend(row, bytes);
+    let bytes = written.expect("a row can be written down: sequences have lengths");
+    let hash = Parts::of(3).with(&seed).with(&time).with(&bytes[..]).hash();
+    BYTES.set(bytes);
+    hash
 }
 
 impl<'scope, T: Tick, D: Data> Events<'scope, T, D> {
@@ -112,8 +121,8 @@ impl<'scope, T: Tick, D: Data> Events<'scope, T, D> {
     where
         D: Serialize,
     {
-        let (below, mut bytes) = (Below::fraction(name, fraction), Vec::new());
-        self.sampled(name, move |row| below.has(row_hash(seed, row.time, &row.data, &mut bytes)))
+        let below = Below::fraction(name, fraction);
+        self.sampled(name, move |row| below.has(row_hash(seed, row.time, &row.data)))
     }
 
     fn sampled(&self, name: &str, keep: impl FnMut(&Timed<D>) -> bool + 'static) -> Self {
@@ -212,7 +221,7 @@ where
     }
 
     fn add_at(&self, state: &mut Self::State, time: EventTime, row: &D) {
-        let hash = row_hash(self.seed, time, row, &mut Vec::new());
+        let hash = row_hash(self.seed, time, row);
         self.take(state, (hash, time), row);
     }
 

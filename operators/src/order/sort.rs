@@ -137,6 +137,8 @@ pub struct Sorting<K, D, F> {
     per_key: Table<K, usize>,
     /// The rows of the tick.
     new: Vec<Timed<D>>,
+    /// Room for the rows of an instant that leave together.
+    instant: Vec<D>,
     epoch: Epoch,
     /// No row before it waits or will.
     complete: EventTime,
@@ -152,6 +154,7 @@ impl<K: Key, D: Serialize, F: Fn(&D) -> K> Sorting<K, D, F> {
             waiting: Waiting::default(),
             per_key: Table::default(),
             new: Vec::new(),
+            instant: Vec::new(),
             epoch: Epoch::default(),
             complete: EventTime::MIN,
             counters,
@@ -160,15 +163,16 @@ impl<K: Key, D: Serialize, F: Fn(&D) -> K> Sorting<K, D, F> {
 
     /// Takes a row in, if there is room for one more of its key or none is asked for.
     fn take(&mut self, row: Timed<D>, if_room: bool) -> Option<Timed<D>> {
+        let key = (self.key)(&row.data);
+        let hash = key.stable_hash();
         if let Some(most) = self.by.most {
-            let key = (self.key)(&row.data);
-            let (waiting, _) = self.per_key.entry(key.stable_hash(), key, self.epoch, || 0);
+            let (waiting, _) = self.per_key.entry(hash, key, self.epoch, || 0);
             if if_room && *waiting >= most {
                 return Some(row);
             }
             *waiting += 1;
         }
-        self.waiting.insert(row.time, row.data, self.epoch);
+        self.waiting.push(row.time, hash, row.data);
         None
     }
 
@@ -212,10 +216,12 @@ where
             if fuel.left() == 0 {
                 return false;
             }
-            let Sorting { waiting, per_key, by, key, epoch, .. } = self;
-            let released = waiting.release(complete, |row| {
+            let Sorting { waiting, per_key, by, key, epoch, instant, .. } = self;
+            let Some(time) = waiting.pop_instant(complete, instant) else { break };
+            fuel.burn(instant.len());
+            for row in instant.drain(..) {
                 if by.most.is_some() {
-                    let key = key(&row.data);
+                    let key = key(&row);
                     let hash = key.stable_hash();
                     let left = per_key.get_mut(hash, &key, *epoch).expect("it was counted");
                     *left -= 1;
@@ -223,12 +229,8 @@ where
                         per_key.remove(hash, &key);
                     }
                 }
-                out.rows.push(row);
-            });
-            if released == 0 {
-                break;
+                out.rows.push(Timed::on_time(time, row));
             }
-            fuel.burn(released);
         }
         let mut new = std::mem::take(&mut self.new);
         if self.by.most.is_some() {
@@ -261,8 +263,7 @@ where
     }
 
     fn save(&mut self, fuel: &mut Fuel, out: &mut Saver) -> bool {
-        let hash = |row: &D| (self.key)(row).stable_hash();
-        let done = self.waiting.save(0, self.complete, hash, self.epoch, fuel, out);
+        let done = self.waiting.save(0, self.complete, fuel, out);
         if done {
             self.epoch.advance();
         }
@@ -270,11 +271,15 @@ where
     }
 
     fn load(&mut self, entry: &Entry<'_>) -> Result<(), Corrupt> {
-        let (_, row, count) = self.waiting.load(entry)?;
-        if self.by.most.is_some() {
-            let key = (self.key)(&row);
-            *self.per_key.entry(key.stable_hash(), key, self.epoch, || 0).0 += count as usize;
-        }
+        let Sorting { waiting, per_key, by, key, epoch, .. } = self;
+        let count = waiting.load(entry, |row| {
+            let key = key(row);
+            let hash = key.stable_hash();
+            if by.most.is_some() {
+                *per_key.entry(hash, key, *epoch, || 0).0 += 1;
+            }
+            hash
+        })?;
         self.counters.held.add(count);
         Ok(())
     }

@@ -1,143 +1,117 @@
-//! Rows that wait for the frontier to pass them.
+//! Rows that wait for a frontier to pass them, by event time.
 
-use std::collections::BTreeMap;
+use std::collections::BinaryHeap;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::canonical;
+use super::{Earliest, canonical};
 use crate::state::{Corrupt, Entry, Epoch, Saver};
 use crate::tick::Fuel;
-use crate::time::{EventTime, Timed};
+use crate::time::EventTime;
 
-/// How many emptied instants are kept for others to come.
-const SPARE: usize = 64;
-
-/// Rows by event time. They leave in the order of (event time, canonical bytes).
+/// A row that waits.
 #[derive(Debug)]
-pub(crate) struct Waiting<D> {
-    instants: BTreeMap<EventTime, Instant<D>>,
-    spare: Vec<Vec<D>>,
-    len: usize,
-    /// Rows have left that a cut may hold.
-    left: bool,
-    /// Where a save that ran out of fuel goes on.
-    cursor: EventTime,
+struct Row<D> {
+    hash: u64,
+    /// The cut that it will first be part of; `None` if it is part of one.
+    new_in: Option<Epoch>,
+    row: D,
 }
 
-/// The rows of one event time.
+/// All rows that wait, the least event time first.
 #[derive(Debug)]
-struct Instant<D> {
-    rows: Vec<D>,
-    /// The cut that the last one to come is part of.
-    epoch: Option<Epoch>,
+pub(crate) struct Waiting<D> {
+    rows: BinaryHeap<Earliest<Row<D>>>,
+    epoch: Epoch,
+    /// Where a save that ran out of fuel goes on.
+    cursor: usize,
+    /// What cuts hold of times before this has been dropped from them.
+    dropped: EventTime,
 }
 
 impl<D> Default for Waiting<D> {
     fn default() -> Self {
-        Waiting {
-            instants: BTreeMap::new(),
-            spare: Vec::new(),
-            len: 0,
-            left: false,
-            cursor: EventTime::MIN,
-        }
+        let (rows, epoch) = (BinaryHeap::new(), Epoch::default());
+        Waiting { rows, epoch, cursor: 0, dropped: EventTime::MIN }
     }
 }
 
-/// Rows are dropped from a cut by their event time; those at the end of time too.
-fn bucket(time: EventTime) -> i64 {
-    time.micros().min(i64::MAX - 1)
-}
-
-impl<D: Serialize> Waiting<D> {
-    /// A row waits.
-    pub fn insert(&mut self, time: EventTime, row: D, epoch: Epoch) {
-        let spare = &mut self.spare;
-        let instant = self
-            .instants
-            .entry(time)
-            .or_insert_with(|| Instant { rows: spare.pop().unwrap_or_default(), epoch: None });
-        instant.rows.push(row);
-        instant.epoch = Some(epoch);
-        self.len += 1;
-    }
-
-    /// Lets the rows of the first instant go, in order, if `complete` is later, or is the end of
-    /// time. Returns how many there were.
-    pub fn release(&mut self, complete: EventTime, mut pass: impl FnMut(Timed<D>)) -> usize {
-        let Some(first) = self.instants.first_entry() else { return 0 };
-        let time = *first.key();
-        if time >= complete && complete != EventTime::MAX {
-            return 0;
-        }
-        let mut rows = first.remove().rows;
-        let released = rows.len();
-        if released > 1 {
-            rows.sort_by_cached_key(canonical);
-        }
-        rows.drain(..).for_each(|row| pass(Timed::on_time(time, row)));
-        if self.spare.len() < SPARE {
-            self.spare.push(rows);
-        }
-        self.len -= released;
-        self.left = true;
-        released
-    }
-
+impl<D> Waiting<D> {
     /// How many rows wait.
     pub fn len(&self) -> usize {
-        self.len
+        self.rows.len()
     }
 
-    /// Writes the instants that rows have come to since the last cut: for each different row how
-    /// often it is there. Rows before `complete` have left, on all workers.
-    pub fn save(
-        &mut self,
-        table: u8,
-        complete: EventTime,
-        hash: impl Fn(&D) -> u64,
-        epoch: Epoch,
-        fuel: &mut Fuel,
-        out: &mut Saver,
-    ) -> bool {
-        for (&time, instant) in self.instants.range_mut(self.cursor..) {
+    /// Takes in a row.
+    pub fn push(&mut self, time: EventTime, hash: u64, row: D) {
+        self.rows.push(Earliest { time, it: Row { hash, new_in: Some(self.epoch), row } });
+    }
+
+    /// Takes out a row before the limit, if there is one.
+    pub fn pop(&mut self, limit: EventTime) -> Option<(EventTime, u64, D)> {
+        let due = |time| time < limit || limit == EventTime::MAX;
+        self.rows.peek().filter(|row| due(row.time))?;
+        self.rows.pop().map(|Earliest { time, it }| (time, it.hash, it.row))
+    }
+
+    /// Takes out the rows of the first instant before the limit, if there is one, in the order of
+    /// their canonical bytes.
+    pub fn pop_instant(&mut self, limit: EventTime, into: &mut Vec<D>) -> Option<EventTime>
+    where
+        D: Serialize,
+    {
+        let (first, _, row) = self.pop(limit)?;
+        into.push(row);
+        while self.rows.peek().is_some_and(|row| row.time == first) {
+            into.extend(self.rows.pop().map(|row| row.it.row));
+        }
+        if into.len() > 1 {
+            into.sort_by_cached_key(canonical);
+        }
+        Some(first)
+    }
+}
+
+/// A row is an entry in the bucket of its time, and equal rows are one that is counted. So rows that
+/// wait on any worker, whatever their key, can be told apart.
+impl<D: Serialize + DeserializeOwned> Waiting<D> {
+    /// Writes the rows that have come, and drops those before the limit: they wait no more.
+    pub fn save(&mut self, table: u8, limit: EventTime, fuel: &mut Fuel, out: &mut Saver) -> bool {
+        let rows = self.rows.as_slice();
+        while let Some(Earliest { time, it: row }) = rows.get(self.cursor) {
             if fuel.left() == 0 {
-                self.cursor = time;
                 return false;
             }
             fuel.burn(1);
-            if instant.epoch != Some(epoch) {
-                continue;
-            }
-            fuel.burn(instant.rows.len());
-            instant.rows.sort_by_cached_key(canonical);
-            for same in instant.rows.chunk_by(|a, b| canonical(a) == canonical(b)) {
-                let row = &same[0];
-                let count = same.len() as u64;
-                out.put(table, bucket(time), hash(row), &(time, row), &count);
+            self.cursor += 1;
+            if row.new_in == Some(self.epoch) {
+                let bucket = time.micros().min(i64::MAX - 1);
+                out.add(table, bucket, row.hash, &(*time, &row.row), 1);
             }
         }
-        self.cursor = EventTime::MIN;
-        if std::mem::take(&mut self.left) {
-            out.drop_below(table, complete.micros());
+        self.cursor = 0;
+        self.epoch.advance();
+        if limit > self.dropped {
+            self.dropped = limit;
+            out.drop_below(table, limit.micros());
         }
         true
     }
 
-    /// Takes a saved row back, as often as it was there.
-    pub fn load(&mut self, entry: &Entry<'_>) -> Result<(EventTime, D, u64), Corrupt>
-    where
-        D: DeserializeOwned + Clone,
-    {
-        let (time, row): (EventTime, D) = entry.key()?;
-        let count: u64 = entry.value()?;
+    /// Takes an entry back: a time, a row and how many there are of it, which is returned. The hash
+    /// is that of its key, and is asked for as often.
+    pub fn load(
+        &mut self,
+        entry: &Entry<'_>,
+        mut hash: impl FnMut(&D) -> u64,
+    ) -> Result<u64, Corrupt> {
+        let count: i64 = entry.value()?;
         for _ in 0..count {
-            self.insert(time, row.clone(), Epoch::default());
+            let (time, row): (EventTime, D) = entry.key()?;
+            let hash = hash(&row);
+            self.rows.push(Earliest { time, it: Row { hash, new_in: None, row } });
         }
-        if let Some(instant) = self.instants.get_mut(&time) {
-            instant.epoch = None;
-        }
-        Ok((time, row, count))
+        Ok(count.max(0) as u64)
     }
 }

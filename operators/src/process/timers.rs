@@ -1,9 +1,9 @@
 //! The timers of all keys, in the order of their times.
 
-use std::collections::BTreeMap;
+use std::collections::BinaryHeap;
 
 use crate::key::{Key, StableHash};
-use crate::order::Element;
+use crate::order::{Earliest, Element};
 use crate::state::{Corrupt, Entry, Epoch, Saver, Table};
 use crate::tick::Fuel;
 use crate::time::EventTime;
@@ -14,12 +14,12 @@ pub(super) struct Timers<K> {
     /// Those that are set, with the event time at which they were.
     set: Table<Element<K, EventTime>, EventTime>,
     /// Their keys by time, and those of some that have been deleted since.
-    queue: BTreeMap<EventTime, Vec<K>>,
+    queue: BinaryHeap<Earliest<K>>,
 }
 
 impl<K> Default for Timers<K> {
     fn default() -> Self {
-        Timers { set: Table::default(), queue: BTreeMap::new() }
+        Timers { set: Table::default(), queue: BinaryHeap::new() }
     }
 }
 
@@ -30,7 +30,7 @@ impl<K: Key> Timers<K> {
         let (set_at, new) = self.set.entry(element.stable_hash(), element, epoch, || now);
         *set_at = now.max(*set_at);
         if new {
-            self.queue.entry(at).or_default().push(key.clone());
+            self.queue.push(Earliest { time: at, it: key.clone() });
         }
     }
 
@@ -42,32 +42,33 @@ impl<K: Key> Timers<K> {
 
     /// The time of the first timer.
     pub fn next(&mut self) -> Option<EventTime> {
-        while let Some(mut first) = self.queue.first_entry() {
-            let at = *first.key();
-            while let Some(key) = first.get().last() {
-                let element = Element { key: key.clone(), element: at };
-                if self.set.get(element.stable_hash(), &element).is_some() {
-                    return Some(at);
-                }
-                first.get_mut().pop();
+        while let Some(Earliest { time, it: key }) = self.queue.peek() {
+            let element = Element { key: key.clone(), element: *time };
+            if self.set.get(element.stable_hash(), &element).is_some() {
+                return Some(*time);
             }
-            first.remove();
+            self.queue.pop();
         }
         None
     }
 
     /// Takes a first timer out: its time, its key, and the event time at which it was set.
     pub fn pop(&mut self) -> Option<(EventTime, K, EventTime)> {
-        let at = self.next()?;
-        let key = self.queue.get_mut(&at).and_then(Vec::pop)?;
-        let set_at = self.delete(&key, at)?;
-        Some((at, key, set_at))
+        self.next()?;
+        let Earliest { time, it: key } = self.queue.pop()?;
+        let set_at = self.delete(&key, time)?;
+        Some((time, key, set_at))
     }
 
-    /// The timers for times up to this one, last first. They stay set.
-    pub fn until(&self, last: EventTime) -> Vec<(EventTime, K)> {
-        let due = self.queue.range(..=last).rev();
-        due.flat_map(|(&at, keys)| keys.iter().map(move |key| (at, key.clone()))).collect()
+    /// The timers for times up to this one, last first, each once. They stay set, and whoever asks
+    /// deletes them.
+    pub fn until(&mut self, last: EventTime) -> Vec<(EventTime, K)> {
+        let mut due = Vec::new();
+        while self.next().is_some_and(|at| at <= last) {
+            due.extend(self.queue.pop().map(|Earliest { time, it }| (time, it)));
+        }
+        due.reverse();
+        due
     }
 
     /// How many are set.
@@ -81,7 +82,7 @@ impl<K: Key> Timers<K> {
 
     pub fn load(&mut self, entry: &Entry<'_>) -> Result<(), Corrupt> {
         let element: Element<K, EventTime> = entry.key()?;
-        self.queue.entry(element.element).or_default().push(element.key.clone());
+        self.queue.push(Earliest { time: element.element, it: element.key.clone() });
         self.set.load(element, entry.value()?);
         Ok(())
     }

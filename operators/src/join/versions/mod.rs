@@ -2,7 +2,6 @@
 
 mod history;
 mod state;
-mod waiting;
 
 #[cfg(test)]
 mod tests;

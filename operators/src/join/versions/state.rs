@@ -8,11 +8,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::history::{History, Retain};
-use super::waiting::Waiting;
 use crate::events::Data;
 use crate::join::kind::Kind;
 use crate::key::{Key, group};
 use crate::observe::Counters;
+use crate::order::Waiting;
 use crate::state::{Corrupt, Entry, Saver, Scope, Shape, State};
 use crate::tick::{Emit, Fuel, Now, Side, Sides, TickLogic};
 use crate::time::{EventTime, Span, Timed};
@@ -271,7 +271,7 @@ where
 
     fn load(&mut self, entry: &Entry<'_>) -> Result<(), Corrupt> {
         match entry.table {
-            0 => self.waiting.load(entry, |row| (self.key)(row).stable_hash())?,
+            0 => _ = self.waiting.load(entry, |row| (self.key)(row).stable_hash())?,
             1 => self.history.load(entry)?,
             table => return Err(Corrupt(format!("a join with versions has no table {table}"))),
         }
