@@ -58,23 +58,6 @@ macro_rules! counted {
 }
 
 counted! {
-    /// How many different values there are.
-    ///
-    /// Exact; NaN does not count. Cost: a search in a sorted map a row; state: every different value
-    /// with its count. [`ApproxDistinct`](super::ApproxDistinct) needs a few kilobytes at most.
-    ///
-    /// ```
-    /// use tiderace_operators::aggregate::{Aggregate, Distinct};
-    ///
-    /// let visitors = Distinct::of(|name: &&str| name.to_string());
-    /// let mut state = visitors.create();
-    /// for name in ["ann", "bo", "ann"] {
-    ///     visitors.add(&mut state, &name);
-    /// }
-    /// assert_eq!(visitors.finish(&state), 2);
-    /// ```
-    Distinct gives u64: |state, _| state.distinct() as u64;
-
     /// The most frequent value; of equally frequent ones the least. `None` if no value counted.
     ///
     /// Exact; NaN does not count. Cost: a search in a sorted map a row, and a pass over it for the
@@ -117,16 +100,6 @@ counted! {
         values.sort_by_key(|(_, count)| Reverse(*count));
         values.into_iter().take(most).map(|(value, count)| (value.clone(), count)).collect()
     };
-}
-
-impl<F> Distinct<F> {
-    /// Counts the different values that `value` takes from rows.
-    pub fn of<D, V: Ranked>(value: F) -> Self
-    where
-        F: Fn(&D) -> V,
-    {
-        Distinct { value, most: 0 }
-    }
 }
 
 impl<F> Mode<F> {

@@ -4,10 +4,10 @@ use std::marker::PhantomData;
 
 use super::{
     Aggregate, ApproxDistinct, ApproxPercentile, ApproxPercentiles, BottomK, Choose, Collect,
-    CollectSet, Composite, Count, CountIf, Distinct, Ema, FastFrequent, FastMean, FastStdPop,
-    FastStdSample, FastSum, FastVarPop, FastVarSample, First, Frequent, Last, LastN, Mapped, Max,
-    MaxBy, Mean, Median, Min, MinBy, Mode, Number, Percentile, PercentileCont, Percentiles, Ranked,
-    StdPop, StdSample, Sum, TopK, VarPop, VarSample, When,
+    CollectSet, Composite, Count, CountIf, Countable, Distinct, Ema, FastFrequent, FastMean,
+    FastStdPop, FastStdSample, FastSum, FastVarPop, FastVarSample, First, Frequent, Last, LastN,
+    Mapped, Max, MaxBy, Mean, Median, Min, MinBy, Mode, Number, Percentile, PercentileCont,
+    Percentiles, Ranked, StdPop, StdSample, Sum, TopK, VarPop, VarSample, When,
 };
 use crate::aggregate::first::ByKey;
 use crate::key::StableHash;
@@ -235,7 +235,7 @@ impl<D> Of<D> {
     }
 
     /// See [`Distinct`].
-    pub fn distinct<V: Ranked, F: Fn(&D) -> V>(self, value: F) -> Distinct<F> {
+    pub fn distinct<V: Countable, F: Fn(&D) -> V>(self, value: F) -> Distinct<F> {
         Distinct::of(value)
     }
 
