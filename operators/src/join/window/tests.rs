@@ -1,5 +1,6 @@
 //! Tick by tick against nested loops, with turns of any length and cuts.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,13 +57,14 @@ fn check<J: Kind<Row, Row>, W: Assigner>(
     ticks: &[Tick],
     by: &W,
     late: (i64, i64),
-    (fuel, cuts): (usize, &[bool]),
+    (fuel, cuts): (usize, &[Option<bool>]),
     read: impl Fn(&J::Out) -> Pair,
 ) {
     let spans = (Span::from_micros(late.0), Span::from_micros(late.1));
+    let counters = Arc::<Counters>::default();
     let fresh = || {
         let key: fn(&Row) -> u8 = |row| row.2;
-        let counters = Arc::<Counters>::default();
+        let counters = counters.clone();
         WindowJoin::<u8, Row, Row, _, _, J, W>::new(by.clone(), (key, key), spans, counters)
     };
     let mut logic = fresh();
@@ -102,6 +104,7 @@ fn check<J: Kind<Row, Row>, W: Assigner>(
             frontier.left >= window.end.plus(spans.0) && frontier.right >= window.end.plus(spans.1)
         };
         let due: Vec<_> = open.extract_if(.., |(window, _)| done(window)).collect();
+        assert_eq!(counters.held.get() as usize, open.len(), "rows that are held");
         let mut wanted: Vec<(Window, Pair)> = Vec::new();
         for &(window, row) in &due {
             let partners = due.iter().filter(|(other, partner)| {
@@ -138,12 +141,14 @@ fn check<J: Kind<Row, Row>, W: Assigner>(
             .collect();
         assert_eq!(late, late_rows);
         before = frontier;
-        if cuts[n % cuts.len()] {
+        if let Some(restart) = cuts[n % cuts.len()] {
             while !logic.save(&mut Fuel::new(fuel), &mut saver) {}
             snapshot.apply(&saver.take(true)).unwrap();
-            logic = fresh();
-            if let Some(state) = snapshot.operator("join") {
-                state.each(|entry| logic.load(entry)).unwrap();
+            if restart {
+                logic = fresh();
+                if let Some(state) = snapshot.operator("join") {
+                    state.each(|entry| logic.load(entry)).unwrap();
+                }
             }
         }
     }
@@ -161,7 +166,7 @@ proptest! {
         size in 1i64..50,
         late in (prop_oneof![Just(0i64), 0i64..30], prop_oneof![Just(0i64), 0i64..30]),
         fuel in 1usize..20,
-        cuts in prop::collection::vec(any::<bool>(), 1..6),
+        cuts in prop::collection::vec(prop::option::of(any::<bool>()), 1..6),
     ) {
         let by = Tumbling::every(Duration::from_micros(size as u64));
         let how = (fuel, &cuts[..]);
@@ -172,4 +177,59 @@ proptest! {
         check::<Anti, _>(&ticks, &by, late, how, |&l| (Some(l), None));
         check::<FullOuter, _>(&ticks, &Twice(size), late, how, |&pair| pair);
     }
+}
+
+/// The window that has no end is complete when both inputs have ended, and then nothing is kept.
+#[test]
+fn the_last_window_of_all() {
+    let by = Tumbling::every(Duration::from_micros(10));
+    let key: fn(&Row) -> u8 = |row| row.2;
+    let spans = (Span::ZERO, Span::ZERO);
+    let mut logic = WindowJoin::<u8, Row, Row, _, _, FullOuter, _>::new(
+        by,
+        (key, key),
+        spans,
+        Arc::<Counters>::default(),
+    );
+    let mut saver = Saver::new("join", logic.shape(), 0, 1);
+    let (mut snapshot, mut out) = (Snapshot::default(), Emit::default());
+    let sides =
+        |time| Sides { left: EventTime::from_micros(time), right: EventTime::from_micros(time) };
+    let row = |side, key| (side, i64::MAX, key, 0);
+    let rows = [Side::Left(row(true, 0)), Side::Right(row(false, 0)), Side::Left(row(true, 1))];
+    let rows = rows.map(|row| Timed::on_time(EventTime::MAX, row));
+    let mut before = sides(i64::MIN);
+    logic.apply(before, &mut rows.to_vec(), &mut out);
+    for (time, left) in [(5, 3), (i64::MAX - 1, 3), (i64::MAX, 0)] {
+        let now = Now { before, frontier: sides(time), wall: EventTime::MIN };
+        while !logic.close(now, &mut Fuel::new(1), &mut out) {}
+        while !logic.save(&mut Fuel::new(1), &mut saver) {}
+        snapshot.apply(&saver.take(true)).unwrap();
+        let mut entries = 0;
+        if let Some(state) = snapshot.operator("join") {
+            state.each(|_| Ok(entries += 1)).unwrap();
+        }
+        assert_eq!(entries, left, "as of {time}");
+        before = sides(time);
+    }
+    let mut sent: Vec<_> = out.rows.iter().map(|row| row.data.value).collect();
+    sent.sort_unstable();
+    let pair = (Some(row(true, 0)), Some(row(false, 0)));
+    assert_eq!(sent, [pair, (Some(row(true, 1)), None)]);
+}
+
+/// What one join has saved is not taken for the state of a join that is another one.
+#[test]
+fn what_was_saved_says_of_which_join_it_is() {
+    let shape = |size, late: (i64, i64)| {
+        let by = Tumbling::every(Duration::from_micros(size));
+        let key: fn(&Row) -> u8 = |row| row.2;
+        let late = (Span::from_micros(late.0), Span::from_micros(late.1));
+        let counters = Arc::<Counters>::default();
+        WindowJoin::<u8, Row, Row, _, _, Inner, _>::new(by, (key, key), late, counters)
+            .shape()
+            .value()
+    };
+    let shapes = [shape(10, (3, 4)), shape(11, (3, 4)), shape(10, (4, 4)), shape(10, (3, 3))];
+    assert_eq!(shapes.into_iter().collect::<BTreeSet<_>>().len(), shapes.len());
 }
