@@ -150,6 +150,35 @@ fn two_processes() {
     check(&side_by_side(), Workers::processes(2, 1), By { inner: false, lateness: 5 });
 }
 
+/// The table is on every worker, and in a cut it is written once: what has come, and what has gone.
+#[test]
+fn a_cut_holds_the_table_once() {
+    let mut feed = Feed::new(Duration::ZERO);
+    feed.row(0, 0, EventTime::from_micros(1), row(0, 0, 1, 1));
+    for round in 1..=2 {
+        for key in 0..200u8 {
+            let row = Row { key, ..row(1, 0, round * 10, 1) };
+            feed.row(1, 0, EventTime::from_micros(row.time), row);
+        }
+        feed.end_tick_after(true);
+        feed.row(0, 0, EventTime::from_micros(round * 10 + 5), row(0, 0, round * 10 + 5, 1));
+        feed.end_tick_after(true);
+    }
+    feed.row(1, 0, EventTime::from_micros(30), row(1, 0, 30, 1));
+    let (by, steps) = (By { inner: false, lateness: 0 }, feed.steps.len());
+    let written = |workers| {
+        let workers = Workers::threads(workers);
+        let cuts = [(steps / 2, workers), (steps, workers)];
+        let program = move |inputs: &[Events<'_, u64, Row>], out: &Out<_>| by.build(inputs, out);
+        let ran = run_cut(&feed, &cuts, workers, program);
+        ran.cuts.iter().map(|cut| cut.frames.1).collect::<Vec<_>>()
+    };
+    let (one, four) = (written(1), written(4));
+    for (one, four) in one.into_iter().zip(four) {
+        assert!(one > 200 * 3 && four < one * 3 / 2, "{one} bytes by one worker, {four} by four");
+    }
+}
+
 #[test]
 fn late_rows_of_either_side_are_taken_in() {
     for inner in [true, false] {

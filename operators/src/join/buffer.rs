@@ -317,3 +317,31 @@ impl<K: Key, D: Serialize + DeserializeOwned> Buffer<K, D> {
         Ok(Slot { time, behind, sequence, hash: 0, next: END, flags, row })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::StableHash;
+
+    /// After a burst only a few emptied buckets are kept, and nothing is noted of those that went.
+    #[test]
+    fn what_is_dropped_is_forgotten() {
+        let mut buffer = Buffer::<u64, ()>::default();
+        for number in 0..100 {
+            let time = EventTime::from_micros(number);
+            for sequence in 0..3 {
+                let slot = Slot::new(time, Span::ZERO, sequence, 7u64.stable_hash(), ());
+                buffer.insert(number, 7, slot);
+            }
+        }
+        assert_eq!((buffer.len, buffer.buckets.len(), buffer.touched.len()), (300, 100, 100));
+        while !buffer.drop_below(Some(40), &mut Fuel::new(1)) {}
+        assert_eq!((buffer.len, buffer.buckets.len(), buffer.touched.len()), (180, 60, 60));
+        assert_eq!(buffer.buckets.first_key_value().map(|(number, _)| *number), Some(40));
+        while !buffer.drop_below(None, &mut Fuel::new(7)) {}
+        assert_eq!((buffer.len, buffer.buckets.len(), buffer.touched.len()), (0, 0, 0));
+        assert_eq!(buffer.spare.len(), SPARE);
+        let empty = |bucket: &Bucket<_, _>| bucket.rows.is_empty() && bucket.keys.is_empty();
+        assert!(buffer.spare.iter().all(empty));
+    }
+}

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::state::WindowJoin;
 use crate::join::kind::{Anti, FullOuter, Inner, Kind, Semi};
 use crate::observe::Counters;
-use crate::state::{Saver, Snapshot, State};
+use crate::state::{Entry, Saver, Snapshot, State};
 use crate::tick::{Emit, Fuel, Now, Side, Sides, TickLogic};
 use crate::time::{EventTime, Span, Timed};
 use crate::window::{Assigner, Tumbling, Window};
@@ -29,6 +29,20 @@ impl Assigner for Twice {
         for end in [end, end + self.0] {
             let start = EventTime::from_micros(end - 2 * self.0);
             f(Window { start, end: EventTime::from_micros(end) });
+        }
+    }
+}
+
+/// Every second window is left out.
+#[derive(Clone, Copy, Debug)]
+struct Gaps(i64);
+
+impl Assigner for Gaps {
+    fn assign(&self, time: EventTime, f: &mut impl FnMut(Window)) {
+        let number = time.micros().div_euclid(self.0);
+        if number % 2 == 0 {
+            let [start, end] = [number, number + 1].map(|n| EventTime::from_micros(n * self.0));
+            f(Window { start, end });
         }
     }
 }
@@ -72,6 +86,9 @@ fn check<J: Kind<Row, Row>, W: Assigner>(
     let mut snapshot = Snapshot::default();
     let at = EventTime::from_micros;
     let mut before = Sides { left: EventTime::MIN, right: EventTime::MIN };
+    // Rows that were taken in, for which there is no window, and that were late; and for how many
+    // windows those were late that were taken in.
+    let mut counted = (0, 0, 0, 0);
     // The rows of each window that were accepted.
     let mut open: Vec<(Window, Row)> = Vec::new();
     for (n, (rows, frontier)) in ticks.iter().enumerate() {
@@ -79,20 +96,29 @@ fn check<J: Kind<Row, Row>, W: Assigner>(
         for &row in rows {
             let seen = if row.0 { before.left } else { before.right };
             let lateness = if row.0 { spans.0 } else { spans.1 };
-            let held = open.len();
-            by.assign(at(row.1), &mut |window| {
-                if seen < window.end.plus(lateness) {
-                    open.push((window, row));
-                }
+            let (held, mut missed) = (open.len(), 0);
+            by.assign(at(row.1), &mut |window| match seen < window.end.plus(lateness) {
+                true => open.push((window, row)),
+                false => missed += 1,
             });
-            if open.len() == held {
-                late_rows.push(row);
+            match (open.len() > held, missed) {
+                (true, missed) => {
+                    counted.0 += 1;
+                    counted.3 += missed;
+                }
+                (false, 0) => counted.1 += 1,
+                (false, _) => {
+                    counted.2 += 1;
+                    late_rows.push(row);
+                }
             }
         }
         let mut out = Emit::default();
         let side = |row: &Row| if row.0 { Side::Left(*row) } else { Side::Right(*row) };
         let mut rows = rows.iter().map(|row| Timed::on_time(at(row.1), side(row))).collect();
         logic.apply(before, &mut rows, &mut out);
+        let now = [&counters.kept, &counters.filtered, &counters.late, &counters.late_windows];
+        assert_eq!(<[u64; 4]>::from(counted), now.map(|counter| counter.get()));
         let frontier = Sides { left: at(frontier.0), right: at(frontier.1) };
         let now = Now { before, frontier, wall: EventTime::MIN };
         let mut sent = 0;
@@ -176,6 +202,7 @@ proptest! {
         check::<Semi, _>(&ticks, &by, late, how, |&l| (Some(l), None));
         check::<Anti, _>(&ticks, &by, late, how, |&l| (Some(l), None));
         check::<FullOuter, _>(&ticks, &Twice(size), late, how, |&pair| pair);
+        check::<FullOuter, _>(&ticks, &Gaps(size), late, how, |&pair| pair);
     }
 }
 
@@ -185,12 +212,11 @@ fn the_last_window_of_all() {
     let by = Tumbling::every(Duration::from_micros(10));
     let key: fn(&Row) -> u8 = |row| row.2;
     let spans = (Span::ZERO, Span::ZERO);
-    let mut logic = WindowJoin::<u8, Row, Row, _, _, FullOuter, _>::new(
-        by,
-        (key, key),
-        spans,
-        Arc::<Counters>::default(),
-    );
+    let fresh = || {
+        let counters = Arc::<Counters>::default();
+        WindowJoin::<u8, Row, Row, _, _, FullOuter, _>::new(by, (key, key), spans, counters)
+    };
+    let mut logic = fresh();
     let mut saver = Saver::new("join", logic.shape(), 0, 1);
     let (mut snapshot, mut out) = (Snapshot::default(), Emit::default());
     let sides =
@@ -206,8 +232,13 @@ fn the_last_window_of_all() {
         while !logic.save(&mut Fuel::new(1), &mut saver) {}
         snapshot.apply(&saver.take(true)).unwrap();
         let mut entries = 0;
+        logic = fresh();
         if let Some(state) = snapshot.operator("join") {
-            state.each(|_| Ok(entries += 1)).unwrap();
+            let load = |entry: &Entry<'_>| {
+                entries += 1;
+                logic.load(entry)
+            };
+            state.each(load).unwrap();
         }
         assert_eq!(entries, left, "as of {time}");
         before = sides(time);

@@ -45,17 +45,19 @@ fn a_hot_key_is_joined_in_turns() {
     assert_eq!((pairs.len(), out.rows.len()), ((n * n) as usize, (n * n) as usize));
 }
 
-/// Rows of a hot key that come in turns of both sides: what is left to a later turn makes each pair
-/// once, although by then the rows that came after it are there too.
+/// Rows of a hot key that come in turns of both sides: a search that is left to a later turn finds
+/// rows that came after it in the stretches of time that it has not been through, and makes each pair
+/// once all the same.
 #[test]
 fn searches_that_wait_see_only_what_came_before() {
-    let by = Parameters { bounds: (0, 0), late: (0, 0) };
+    let by = Parameters { bounds: (-10_000, 10_000), late: (0, 0) };
     let mut logic = logic::<Inner, Final>(by);
     let nothing = Sides { left: EventTime::MIN, right: EventTime::MIN };
     let (n, mut out) = (400, Emit::default());
     let rows = (0..n).flat_map(|number| {
-        [Side::Left((true, 0, 0, number)), Side::Right((false, 0, 0, number))]
-            .map(|row| Timed::on_time(EventTime::default(), row))
+        let time = i64::from(number % 4) * 2_500;
+        [Side::Left((true, time, 0, number)), Side::Right((false, time, 0, number))]
+            .map(|row| Timed::on_time(EventTime::from_micros(time), row))
     });
     logic.apply(nothing, &mut rows.collect(), &mut out);
     let sent = out.rows.len();
@@ -67,6 +69,30 @@ fn searches_that_wait_see_only_what_came_before() {
     pairs.sort_unstable();
     pairs.dedup();
     assert_eq!((pairs.len(), out.rows.len()), ((n * n) as usize, (n * n) as usize));
+}
+
+/// A pair with a late row from before a cut says how far it is behind.
+#[test]
+fn what_was_late_before_a_cut_is_late_after_it() {
+    let by = Parameters { bounds: (-20, 20), late: (50, 50) };
+    let at = EventTime::from_micros;
+    let mut first = logic::<Inner, Final>(by);
+    let before = Sides { left: at(130), right: at(90) };
+    let row = Timed::on_time(at(100), Side::Left((true, 100, 0, 1)));
+    let mut out = Emit::default();
+    first.apply(before, &mut vec![row], &mut out);
+    let mut saver = Saver::new("join", first.shape(), 0, 1);
+    while !first.save(&mut Fuel::new(1), &mut saver) {}
+    let mut snapshot = Snapshot::default();
+    snapshot.apply(&saver.take(true)).unwrap();
+    let mut second = logic::<Inner, Final>(by);
+    snapshot.operator("join").unwrap().each(|entry| second.load(entry)).unwrap();
+    for logic in [&mut first, &mut second] {
+        let row = Timed::on_time(at(105), Side::Right((false, 105, 0, 2)));
+        logic.apply(before, &mut vec![row], &mut out);
+        let pair = out.rows.pop().expect("the rows make a pair");
+        assert_eq!((pair.time.micros(), pair.behind.micros()), (105, 25));
+    }
 }
 
 /// Rows at the end of time are results when both inputs have ended, and then nothing is kept.
