@@ -59,7 +59,7 @@ impl Join for By {
             joined.late()
         };
         out.gather(&late, |row| {
-            let (l, r) = sides(row.data.clone());
+            let (l, r) = sides(row.data);
             (true, row.time.micros(), l, r)
         });
     }

@@ -128,7 +128,7 @@ impl Join for By {
             Kind::RevisedAnti => changes!(join.revised().anti(), |l| (Some(l), None)),
         };
         out.gather(&late, |row| {
-            let (l, r) = sides(row.data.clone());
+            let (l, r) = sides(row.data);
             (true, (row.time.micros(), row.behind.micros(), l, r, 1))
         });
     }

@@ -47,7 +47,7 @@ impl Join for By {
             joined.late()
         };
         out.gather(&late, |row| {
-            let (l, upsert) = sides(row.data.clone());
+            let (l, upsert) = sides(row.data);
             (true, row.time.micros(), l, upsert.and_then(|(_, value)| value))
         });
     }

@@ -83,7 +83,7 @@ impl Join for By {
             }
         };
         out.gather(&late, |row| {
-            let (l, r) = sides(row.data.clone());
+            let (l, r) = sides(row.data);
             Got::Late(l.or(r).expect("a row is of one side"))
         });
     }

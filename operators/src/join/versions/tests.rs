@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::{Pick, Plan, VersionJoin};
 use crate::join::kind::LeftOuter;
 use crate::observe::Counters;
-use crate::state::{Saver, Snapshot, State};
+use crate::state::{Entry, Saver, Snapshot, State};
 use crate::tick::{Emit, Fuel, Now, Side, Sides, TickLogic};
 use crate::time::{EventTime, Span, Timed};
 
@@ -327,7 +327,11 @@ fn rows_at_the_end_of_time() {
             snapshot.apply(&saver.take(true)).unwrap();
             let mut entries = 0;
             if let Some(state) = snapshot.operator("join") {
-                state.each(|_| Ok(entries += 1)).unwrap();
+                let count = |_: &Entry<'_>| {
+                    entries += 1;
+                    Ok(())
+                };
+                state.each(count).unwrap();
             }
             assert_eq!(entries, left, "as of {time}");
             before = sides(time);

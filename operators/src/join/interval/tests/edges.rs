@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Parameters, Row, logic};
 use crate::join::kind::{Anti, Final, FullOuter, Inner, Kind, LeftOuter, Mode, Revised, Semi};
-use crate::state::{Saver, Snapshot, State};
+use crate::state::{Entry, Saver, Snapshot, State};
 use crate::tick::{Emit, Fuel, Now, Side, Sides, TickLogic};
 use crate::time::{EventTime, Timed};
 
@@ -118,7 +118,11 @@ fn rows_at_the_end_of_time() {
         snapshot.apply(&saver.take(true)).unwrap();
         let mut entries = 0;
         if let Some(state) = snapshot.operator("join") {
-            state.each(|_| Ok(entries += 1)).unwrap();
+            let count = |_: &Entry<'_>| {
+                entries += 1;
+                Ok(())
+            };
+            state.each(count).unwrap();
         }
         assert_eq!(entries, left, "as of {time}");
         before = sides(time);
