@@ -222,11 +222,14 @@ fn the_last_window_of_all() {
     let sides =
         |time| Sides { left: EventTime::from_micros(time), right: EventTime::from_micros(time) };
     let row = |side, key| (side, i64::MAX, key, 0);
-    let rows = [Side::Left(row(true, 0)), Side::Right(row(false, 0)), Side::Left(row(true, 1))];
-    let rows = rows.map(|row| Timed::on_time(EventTime::MAX, row));
+    // One row comes after a cut, and belongs to the same window as those from before it.
+    let first = [Side::Left(row(true, 0)), Side::Left(row(true, 1))];
+    let mut coming = [first.to_vec(), vec![Side::Right(row(false, 0))], Vec::new()].into_iter();
     let mut before = sides(i64::MIN);
-    logic.apply(before, &mut rows.to_vec(), &mut out);
-    for (time, left) in [(5, 3), (i64::MAX - 1, 3), (i64::MAX, 0)] {
+    for (time, left) in [(5, 2), (i64::MAX - 1, 3), (i64::MAX, 0)] {
+        let rows = coming.next().expect("there are as many").into_iter();
+        let mut rows = rows.map(|row| Timed::on_time(EventTime::MAX, row)).collect();
+        logic.apply(before, &mut rows, &mut out);
         let now = Now { before, frontier: sides(time), wall: EventTime::MIN };
         while !logic.close(now, &mut Fuel::new(1), &mut out) {}
         while !logic.save(&mut Fuel::new(1), &mut saver) {}
