@@ -1,19 +1,26 @@
 //! Interval joins against nested loops over the accepted rows, over any cutting into ticks, workers,
 //! cuts and restores.
 
+#[path = "oracle/join.rs"]
+mod oracle;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use oracle::{
+    Join, an_hour_apart, check, check_cut, check_late_input, check_ticks_and_workers, feed_of,
+    judge, latenesses, side_by_side, sides,
+};
 use proptest::prelude::*;
 use tiderace_operators::join::{Bound, Interval, JoinInterval};
 use tiderace_operators::prelude::*;
-use tiderace_operators::testing::{
-    Feed, Out, Row, Step, Workers, feeds_of, judged, run, run_cut, sorted,
-};
+use tiderace_operators::testing::{Feed, Out, Row, Step, Workers, cuts, feeds_of, run, sorted};
+use tiderace_operators::time::Span;
 
 /// The same feed with all times so many times as far from 1970.
 fn scaled(feed: Feed<Row>, scale: i64) -> Feed<Row> {
     let mut feed = feed;
-    feed.bound = tiderace_operators::time::Span::from_micros(feed.bound.micros() * scale);
+    feed.bound = Span::from_micros(feed.bound.micros() * scale);
     for step in &mut feed.steps {
         if let Step::Row { time, data, .. } = step {
             data.time *= scale;
@@ -73,69 +80,20 @@ fn bound(micros: i64) -> Bound {
     }
 }
 
-/// Nested loops over all accepted rows.
-fn model(feed: &Feed<Row>, by: By) -> Vec<Got> {
-    let judged = judged(feed);
-    let late = |&(row, frontier): &(Row, i64)| row.time < frontier.saturating_sub(by.lateness);
-    // The frontier that was seen when the row was read, if the row was behind it.
-    let seen =
-        |&(row, frontier): &(Row, i64)| if row.time < frontier { frontier } else { i64::MIN };
-    let side =
-        |source| judged.iter().filter(move |(row, f)| row.source == source && !late(&(*row, *f)));
-    let partners = |l: &Row, r: &Row| {
-        l.key == r.key && by.lower <= r.time - l.time && r.time - l.time <= by.upper
-    };
-    let mut out = Vec::new();
-    for row in judged.iter().filter(|row| late(row)) {
-        let (l, r) = if row.0.source == 0 { (Some(row.0), None) } else { (None, Some(row.0)) };
-        out.push((true, (row.0.time, row.1 - row.0.time, l, r, 1)));
-    }
-    let pairs = !matches!(by.kind, Kind::Semi | Kind::Anti | Kind::RevisedAnti);
-    for l in side(0) {
-        for r in side(1).filter(|r| pairs && partners(&l.0, &r.0)) {
-            let time = l.0.time.max(r.0.time);
-            let behind = match by.kind {
-                Kind::Inner => seen(l).max(seen(r)).saturating_sub(time).max(0),
-                _ => 0,
-            };
-            out.push((false, (time, behind, Some(l.0), Some(r.0), 1)));
-        }
-    }
-    use Kind::{
-        Anti, Full, Left, RevisedAnti, RevisedFull, RevisedLeft, RevisedRight, Right, Semi,
-    };
-    for (l, _) in side(0) {
-        let alone = side(1).all(|(r, _)| !partners(l, r));
-        let is_result = match by.kind {
-            Semi => !alone,
-            Left | Full | Anti | RevisedLeft | RevisedFull | RevisedAnti => alone,
-            _ => false,
-        };
-        if is_result {
-            out.push((false, (l.time.max(l.time + by.upper), 0, Some(*l), None, 1)));
-        }
-    }
-    for (r, _) in side(1) {
-        let alone = side(0).all(|(l, _)| !partners(l, r));
-        if alone && matches!(by.kind, Right | Full | RevisedRight | RevisedFull) {
-            out.push((false, (r.time.max(r.time - by.lower), 0, None, Some(*r), 1)));
-        }
-    }
-    sorted(out)
-}
+type RowJoin<'scope, F> = JoinInterval<'scope, u64, Row, Row, F, F>;
 
-type Join<'scope, F> = JoinInterval<'scope, u64, Row, Row, F, F>;
-
-fn join<'scope>(inputs: &[Events<'scope, u64, Row>], by: By) -> Join<'scope, fn(&Row) -> u8> {
+fn join<'scope>(inputs: &[Events<'scope, u64, Row>], by: By) -> RowJoin<'scope, fn(&Row) -> u8> {
     let key: fn(&Row) -> u8 = |row| row.key;
     let interval = Interval::between(bound(by.lower), bound(by.upper));
     let join = inputs[0].key_by(key).join_interval("join", inputs[1].key_by(key), interval);
     join.allow_late(Duration::from_micros(by.lateness as u64))
 }
 
-fn program(by: By) -> impl Fn(&[Events<'_, u64, Row>], &Out<Got>) + Clone {
-    move |inputs, out| {
-        let join = join(inputs, by);
+impl Join for By {
+    type Got = Got;
+
+    fn build(self, inputs: &[Events<'_, u64, Row>], out: &Out<Got>) {
+        let join = join(inputs, self);
         macro_rules! events {
             ($joined:expr, $read:expr) => {{
                 let joined = $joined;
@@ -157,7 +115,7 @@ fn program(by: By) -> impl Fn(&[Events<'_, u64, Row>], &Out<Got>) + Clone {
                 joined.late()
             }};
         }
-        let late = match by.kind {
+        let late = match self.kind {
             Kind::Inner => events!(join.inner(), |(l, r)| (Some(l), Some(r))),
             Kind::Left => events!(join.left(), |(l, r)| (Some(l), r)),
             Kind::Right => events!(join.right(), |(l, r)| (l, Some(r))),
@@ -170,42 +128,77 @@ fn program(by: By) -> impl Fn(&[Events<'_, u64, Row>], &Out<Got>) + Clone {
             Kind::RevisedAnti => changes!(join.revised().anti(), |l| (Some(l), None)),
         };
         out.gather(&late, |row| {
-            let (l, r) = match row.data {
-                tiderace_operators::tick::Side::Left(row) => (Some(row), None),
-                tiderace_operators::tick::Side::Right(row) => (None, Some(row)),
-            };
+            let (l, r) = sides(row.data);
             (true, (row.time.micros(), row.behind.micros(), l, r, 1))
         });
     }
-}
 
-/// What was added and withdrawn adds up.
-fn added_up(rows: Vec<Got>) -> Vec<Got> {
-    let mut sums = std::collections::BTreeMap::new();
-    for (late, (time, behind, l, r, diff)) in rows {
-        *sums.entry((late, time, behind, l, r)).or_insert(0) += diff;
+    /// Nested loops over all accepted rows.
+    fn model(self, feed: &Feed<Row>) -> Vec<Got> {
+        let rows = judge(feed, |row, frontier| row.time < frontier.saturating_sub(self.lateness));
+        // The frontier that was seen when the row was read, if the row was behind it.
+        let seen =
+            |&(row, frontier): &(Row, i64)| if row.time < frontier { frontier } else { i64::MIN };
+        let partners = |l: &Row, r: &Row| {
+            l.key == r.key && self.lower <= r.time - l.time && r.time - l.time <= self.upper
+        };
+        let mut out = Vec::new();
+        for &(row, frontier) in &rows.late {
+            let (l, r) = if row.source == 0 { (Some(row), None) } else { (None, Some(row)) };
+            out.push((true, (row.time, frontier - row.time, l, r, 1)));
+        }
+        let pairs = !matches!(self.kind, Kind::Semi | Kind::Anti | Kind::RevisedAnti);
+        for l in &rows.left {
+            for r in rows.right.iter().filter(|r| pairs && partners(&l.0, &r.0)) {
+                let time = l.0.time.max(r.0.time);
+                let behind = match self.kind {
+                    Kind::Inner => seen(l).max(seen(r)).saturating_sub(time).max(0),
+                    _ => 0,
+                };
+                out.push((false, (time, behind, Some(l.0), Some(r.0), 1)));
+            }
+        }
+        use Kind::{
+            Anti, Full, Left, RevisedAnti, RevisedFull, RevisedLeft, RevisedRight, Right, Semi,
+        };
+        for (l, _) in &rows.left {
+            let alone = rows.right.iter().all(|(r, _)| !partners(l, r));
+            let is_result = match self.kind {
+                Semi => !alone,
+                Left | Full | Anti | RevisedLeft | RevisedFull | RevisedAnti => alone,
+                _ => false,
+            };
+            if is_result {
+                out.push((false, (l.time.max(l.time + self.upper), 0, Some(*l), None, 1)));
+            }
+        }
+        for (r, _) in &rows.right {
+            let alone = rows.left.iter().all(|(l, _)| !partners(l, r));
+            if alone && matches!(self.kind, Right | Full | RevisedRight | RevisedFull) {
+                out.push((false, (r.time.max(r.time - self.lower), 0, None, Some(*r), 1)));
+            }
+        }
+        sorted(out)
     }
-    let mut rows = Vec::new();
-    for ((late, time, behind, l, r), n) in sums {
-        assert!(n >= 0, "what was withdrawn was there");
-        (0..n).for_each(|_| rows.push((late, (time, behind, l, r, 1))));
-    }
-    rows
-}
 
-fn check(feed: &Feed<Row>, workers: Workers, by: By) {
-    let ran = run(feed, workers, program(by));
-    assert_eq!(added_up(ran.rows), model(feed, by), "{by:?}");
-    let counts = ran.observer.counts("join");
-    assert!(counts.balanced(), "{counts:?}");
-    assert_eq!(counts.input, feed.rows().count() as u64);
-    assert_eq!((counts.held, counts.open), (0, 0), "all state is gone");
+    /// What was added and withdrawn adds up.
+    fn tidied(rows: Vec<Got>) -> Vec<Got> {
+        let mut sums = BTreeMap::new();
+        for (late, (time, behind, l, r, diff)) in rows {
+            *sums.entry((late, time, behind, l, r)).or_insert(0) += diff;
+        }
+        let mut rows = Vec::new();
+        for ((late, time, behind, l, r), n) in sums {
+            assert!(n >= 0, "what was withdrawn was there");
+            (0..n).for_each(|_| rows.push((late, (time, behind, l, r, 1))));
+        }
+        rows
+    }
 }
 
 fn parameters() -> impl Strategy<Value = By> {
     let kind = prop::sample::select(KINDS.to_vec());
-    let lateness = prop_oneof![Just(0i64), 0i64..50];
-    (kind, -40i64..40, 0i64..60, lateness).prop_map(|(kind, lower, length, lateness)| By {
+    (kind, -40i64..40, 0i64..60, latenesses()).prop_map(|(kind, lower, length, lateness)| By {
         kind,
         lower,
         upper: lower + length,
@@ -231,44 +224,18 @@ proptest! {
         check(&scaled(feed, scale), Workers::threads(workers), scaled_by(by, scale));
     }
 
-    /// Where ticks end, and on which worker a partition is read, changes no final result.
     #[test]
     fn ticks_and_workers_change_nothing(feed in feeds_of(2), by in parameters()) {
-        for workers in [1, 2, 5] {
-            for ticks in [feed.clone(), feed.ticks(true), feed.ticks(false)] {
-                check(&ticks, Workers::threads(workers), by);
-            }
-        }
+        check_ticks_and_workers(&feed, by);
     }
 
     #[test]
     fn goes_on_after_cuts(
-        feed in feeds_of(2),
-        cuts in prop::collection::vec((0usize..160, 1usize..6), 1..4),
-        last in 1usize..6,
-        by in parameters(),
+        feed in feeds_of(2), cuts in cuts(), last in 1usize..6, by in parameters(),
         scale in prop::sample::select(vec![1i64, 150]),
     ) {
-        let (feed, by) = (scaled(feed, scale), scaled_by(by, scale));
-        let mut cuts: Vec<_> = cuts.into_iter().map(|(at, n)| (at, Workers::threads(n))).collect();
-        cuts.sort_by_key(|cut| cut.0);
-        let cut = run_cut(&feed, &cuts, Workers::threads(last), program(by));
-        prop_assert_eq!(added_up(cut.rows), model(&feed, by));
+        check_cut(&scaled(feed, scale), &cuts, last, scaled_by(by, scale));
     }
-}
-
-fn row(source: u32, time: i64, value: i32) -> Row {
-    Row { source, partition: 0, time, key: 0, value }
-}
-
-fn feed_of(rows: &[(u32, i64)]) -> Feed<Row> {
-    let mut feed = Feed::new(Duration::ZERO);
-    (0..2).for_each(|source| feed.partition(source, 0));
-    for (n, &(source, time)) in rows.iter().enumerate() {
-        feed.row(source, 0, EventTime::from_micros(time), row(source, time, n as i32));
-        feed.end_tick_after(true);
-    }
-    feed
 }
 
 /// Bounds below, above and around zero, one microsecond to either side.
@@ -277,14 +244,14 @@ fn the_edges_of_an_interval() {
     for (lower, upper) in [(0, 0), (-5, -2), (2, 5), (-3, 4), (0, 7), (-7, 0)] {
         for edge in [lower, upper] {
             for distance in edge - 1..=edge + 1 {
-                let feed = feed_of(&[(0, 100), (1, 100 + distance)]);
+                let feed = feed_of([(0, 100), (1, 100 + distance)]);
                 for kind in KINDS {
                     let by = By { kind, lower, upper, lateness: 0 };
                     check(&feed, Workers::threads(1), by);
                 }
                 let by = By { kind: Kind::Inner, lower, upper, lateness: 0 };
                 let met = (lower..=upper).contains(&distance);
-                assert_eq!(model(&feed, by).len(), usize::from(met));
+                assert_eq!(by.model(&feed).len(), usize::from(met));
             }
         }
     }
@@ -296,11 +263,11 @@ fn the_edge_of_lateness() {
     for lateness in [0, 7] {
         for behind in [lateness - 1, lateness, lateness + 1] {
             for source in [0, 1] {
-                let feed = feed_of(&[(1 - source, 80), (source, 100), (source, 100 - behind)]);
+                let feed = feed_of([(1 - source, 80), (source, 100), (source, 100 - behind)]);
                 for kind in KINDS {
                     let by = By { kind, lower: -30, upper: 30, lateness };
                     check(&feed, Workers::threads(2), by);
-                    let late = model(&feed, by).iter().filter(|row| row.0).count();
+                    let late = by.model(&feed).iter().filter(|row| row.0).count();
                     assert_eq!(late, usize::from(behind > lateness));
                 }
             }
@@ -311,39 +278,28 @@ fn the_edge_of_lateness() {
 /// Two inputs whose frontiers differ by an hour lose nothing, whichever is ahead.
 #[test]
 fn an_hour_apart_loses_nothing() {
-    let hour = 3_600_000_000;
-    for ahead in [0, 1] {
-        let mut rows = Vec::new();
-        for i in 0..300 {
-            rows.push((ahead, i * 12_000_000));
-            if i >= 150 {
-                rows.push((1 - ahead, i * 12_000_000 - hour / 2));
-            }
-        }
-        rows.extend((150..300).map(|i| (1 - ahead, i * 12_000_000)));
-        let feed = feed_of(&rows);
+    for feed in [0, 1].map(an_hour_apart) {
         for (kind, workers) in [(Kind::Full, 1), (Kind::Inner, 2), (Kind::RevisedFull, 5)] {
             let by = By { kind, lower: -10_000_000, upper: 10_000_000, lateness: 0 };
             check(&feed, Workers::threads(workers), by);
-            assert!(model(&feed, by).iter().all(|row| !row.0), "nothing is late");
-            assert_eq!(model(&feed, by).len(), 300);
+            assert!(by.model(&feed).iter().all(|row| !row.0), "nothing is late");
+            assert_eq!(by.model(&feed).len(), 400);
         }
     }
 }
 
 #[test]
 fn two_processes() {
-    let rows: Vec<_> = (0..200).map(|i| (i % 2, i64::from(i) * 3 - 250)).collect();
     for kind in KINDS {
         let by = By { kind, lower: -4, upper: 9, lateness: 5 };
-        check(&feed_of(&rows), Workers::processes(2, 1), by);
+        check(&side_by_side(), Workers::processes(2, 1), by);
     }
 }
 
 /// A join of the results of a join that lets late results through loses none of them.
 #[test]
 fn late_results_are_not_refused_downstream() {
-    let feed = feed_of(&[(0, 100), (1, 101), (0, 200), (1, 202), (0, 103), (1, 104), (0, 205)]);
+    let feed = feed_of([(0, 100), (1, 101), (0, 200), (1, 202), (0, 103), (1, 104), (0, 205)]);
     for workers in [1, 2, 5] {
         let ran = run(&feed, Workers::threads(workers), |inputs, out| {
             let by = By { kind: Kind::Inner, lower: -5, upper: 5, lateness: 150 };
@@ -358,8 +314,17 @@ fn late_results_are_not_refused_downstream() {
             out.gather(&thrice, |row| (row.data.0, row.data.1));
         });
         assert_eq!(ran.observer.counts("second").late, 1, "104 of the right input alone");
-        let firsts: std::collections::BTreeSet<_> = ran.rows.iter().map(|row| row.0).collect();
+        let firsts: BTreeSet<_> = ran.rows.iter().map(|row| row.0).collect();
         assert_eq!(firsts.len(), 6);
+    }
+}
+
+/// What the join of another operator's late rows gives depends on which side they are on in nothing
+/// but how far it is behind, which is told for pairs alone.
+#[test]
+fn late_rows_of_either_side_are_taken_in() {
+    for kind in KINDS.into_iter().filter(|kind| *kind != Kind::Inner) {
+        check_late_input(By { kind, lower: -4, upper: 4, lateness: 0 });
     }
 }
 

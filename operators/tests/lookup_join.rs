@@ -1,14 +1,18 @@
 //! Lookup joins against a search through all accepted upserts, over any cutting into ticks, workers,
 //! cuts and restores.
 
+#[path = "oracle/join.rs"]
+mod oracle;
+
 use std::time::Duration;
 
+use oracle::{
+    Join, an_hour_apart, check, check_cut, check_late_input, check_ticks_and_workers, in_order,
+    judge, latenesses, side_by_side, sides,
+};
 use proptest::prelude::*;
 use tiderace_operators::prelude::*;
-use tiderace_operators::testing::{
-    Feed, Out, Row, Workers, feeds_of, judged, run, run_cut, sorted,
-};
-use tiderace_operators::tick::Side;
+use tiderace_operators::testing::{Feed, Out, Row, Workers, cuts, feeds_of, run, run_cut, sorted};
 
 #[derive(Clone, Copy, Debug)]
 struct By {
@@ -24,35 +28,14 @@ fn value(row: &Row) -> Option<i32> {
     (row.value % 3 != 0).then_some(row.value)
 }
 
-fn model(feed: &Feed<Row>, by: By) -> Vec<Got> {
-    let mut out = Vec::new();
-    let (mut left, mut right) = (Vec::new(), Vec::new());
-    for (row, frontier) in judged(feed) {
-        let late = row.time < frontier.saturating_sub(by.lateness);
-        match (late, row.source) {
-            (true, 0) => out.push((true, row.time, Some(row), None)),
-            (true, _) => out.push((true, row.time, None, value(&row))),
-            (false, 0) => left.push(row),
-            (false, _) => right.push(row),
-        }
-    }
-    for l in left {
-        let known = right.iter().filter(|r| r.key == l.key && r.time <= l.time);
-        let valid = known.max_by_key(|r| (r.time, postcard::to_stdvec(&value(r)).unwrap()));
-        match valid.and_then(value) {
-            None if by.inner => {}
-            value => out.push((false, l.time, Some(l), value)),
-        }
-    }
-    sorted(out)
-}
+impl Join for By {
+    type Got = Got;
 
-fn program(by: By) -> impl Fn(&[Events<'_, u64, Row>], &Out<Got>) + Clone {
-    move |inputs, out| {
+    fn build(self, inputs: &[Events<'_, u64, Row>], out: &Out<Got>) {
         let table = inputs[1].map(|row| (row.key, value(&row)));
         let join = inputs[0].lookup("join", &table, |row| row.key);
-        let join = join.allow_late(Duration::from_micros(by.lateness as u64));
-        let late = if by.inner {
+        let join = join.allow_late(Duration::from_micros(self.lateness as u64));
+        let late = if self.inner {
             let joined = join.inner();
             out.gather(&joined, |row| {
                 (false, row.time.micros(), Some(row.data.0), Some(row.data.1))
@@ -63,27 +46,40 @@ fn program(by: By) -> impl Fn(&[Events<'_, u64, Row>], &Out<Got>) + Clone {
             out.gather(&joined, |row| (false, row.time.micros(), Some(row.data.0), row.data.1));
             joined.late()
         };
-        out.gather(&late, |row| match row.data {
-            Side::Left(l) => (true, row.time.micros(), Some(l), None),
-            Side::Right((_, value)) => (true, row.time.micros(), None, value),
+        out.gather(&late, |row| {
+            let (l, upsert) = sides(row.data);
+            (true, row.time.micros(), l, upsert.and_then(|(_, value)| value))
         });
+    }
+
+    fn model(self, feed: &Feed<Row>) -> Vec<Got> {
+        let rows = judge(feed, |row, frontier| row.time < frontier.saturating_sub(self.lateness));
+        let late = |(row, _): &(Row, i64)| match row.source {
+            0 => (true, row.time, Some(*row), None),
+            _ => (true, row.time, None, value(row)),
+        };
+        let mut out: Vec<_> = rows.late.iter().map(late).collect();
+        for (l, _) in rows.left {
+            let table = rows.right.iter().map(|(r, _)| r);
+            let known = table.filter(|r| r.key == l.key && r.time <= l.time);
+            let valid = known.max_by_key(|r| (r.time, postcard::to_stdvec(&value(r)).unwrap()));
+            match valid.and_then(value) {
+                None if self.inner => {}
+                value => out.push((false, l.time, Some(l), value)),
+            }
+        }
+        sorted(out)
+    }
+
+    /// The table is on every worker.
+    fn input(feed: &Feed<Row>, workers: Workers) -> u64 {
+        let upserts = feed.rows().filter(|row| row.0 == 1).count();
+        (feed.rows().count() - upserts + workers.count() * upserts) as u64
     }
 }
 
-fn check(feed: &Feed<Row>, workers: usize, by: By) {
-    let ran = run(feed, Workers::threads(workers), program(by));
-    assert_eq!(sorted(ran.rows), model(feed, by), "{by:?}");
-    let counts = ran.observer.counts("join");
-    assert!(counts.balanced(), "{counts:?}");
-    let upserts = feed.rows().filter(|row| row.0 == 1).count();
-    let rows = feed.rows().count() - upserts;
-    assert_eq!(counts.input, (rows + workers * upserts) as u64, "the table is on every worker");
-    assert_eq!(counts.held, 0, "all state is gone");
-}
-
 fn parameters() -> impl Strategy<Value = By> {
-    let lateness = prop_oneof![Just(0i64), 0i64..50];
-    (any::<bool>(), lateness).prop_map(|(inner, lateness)| By { inner, lateness })
+    (any::<bool>(), latenesses()).prop_map(|(inner, lateness)| By { inner, lateness })
 }
 
 proptest! {
@@ -91,24 +87,14 @@ proptest! {
 
     #[test]
     fn agree_with_the_model(feed in feeds_of(2), by in parameters()) {
-        for workers in [1, 2, 5] {
-            for ticks in [feed.clone(), feed.ticks(true), feed.ticks(false)] {
-                check(&ticks, workers, by);
-            }
-        }
+        check_ticks_and_workers(&feed, by);
     }
 
     #[test]
     fn goes_on_after_cuts(
-        feed in feeds_of(2),
-        cuts in prop::collection::vec((0usize..160, 1usize..6), 1..4),
-        last in 1usize..6,
-        by in parameters(),
+        feed in feeds_of(2), cuts in cuts(), last in 1usize..6, by in parameters(),
     ) {
-        let mut cuts: Vec<_> = cuts.into_iter().map(|(at, n)| (at, Workers::threads(n))).collect();
-        cuts.sort_by_key(|cut| cut.0);
-        let cut = run_cut(&feed, &cuts, Workers::threads(last), program(by));
-        prop_assert_eq!(sorted(cut.rows), model(&feed, by));
+        check_cut(&feed, &cuts, last, by);
     }
 }
 
@@ -121,17 +107,13 @@ fn row(source: u32, partition: u32, time: i64, value: i32) -> Row {
 fn the_edges_of_a_version() {
     for distance in [-1, 0, 1] {
         for deletes in [false, true] {
-            let mut feed = Feed::new(Duration::ZERO);
             let second = if deletes { 3 } else { 2 };
             let rows = [row(1, 0, 50, 1), row(1, 0, 100, second), row(0, 0, 100 + distance, 0)];
-            for row in rows {
-                feed.row(row.source, 0, EventTime::from_micros(row.time), row);
-                feed.end_tick_after(true);
-            }
+            let feed = in_order(rows);
             let by = By { inner: false, lateness: 0 };
-            check(&feed, 2, by);
+            check(&feed, Workers::threads(2), by);
             let wanted = if distance < 0 { Some(1) } else { value(&row(1, 0, 0, second)) };
-            assert_eq!(model(&feed, by)[0].3, wanted);
+            assert_eq!(by.model(&feed)[0].3, wanted);
         }
     }
 }
@@ -147,39 +129,61 @@ fn equal_rows_on_two_workers_are_two() {
     feed.row(1, 0, EventTime::from_micros(5), row(1, 0, 5, 1));
     let by = By { inner: true, lateness: 0 };
     let threads = Workers::threads;
-    let cut = run_cut(&feed, &[(5, threads(2)), (5, threads(5))], threads(2), program(by));
+    let cut =
+        run_cut(&feed, &[(5, threads(2)), (5, threads(5))], threads(2), move |inputs, out| {
+            by.build(inputs, out);
+        });
     assert_eq!(cut.rows, vec![(false, 9, Some(row(0, 7, 9, 4)), Some(1)); 4]);
 }
 
 #[test]
 fn an_hour_apart_loses_nothing() {
-    let hour = 3_600_000_000;
-    for ahead in [0u32, 1] {
-        let mut feed = Feed::new(Duration::ZERO);
-        for source in [ahead, 1 - ahead] {
-            for i in 0..200i64 {
-                let row = row(source, 0, i * (hour / 200), i as i32 * 3 + 1);
-                feed.row(source, 0, EventTime::from_micros(row.time), row);
-                feed.end_tick_after(true);
-            }
-        }
+    for feed in [0, 1].map(an_hour_apart) {
         let by = By { inner: true, lateness: 0 };
-        check(&feed, 2, by);
-        assert_eq!(model(&feed, by).len(), 200);
+        check(&feed, Workers::threads(2), by);
+        assert!(by.model(&feed).len() >= 399);
     }
 }
 
 #[test]
 fn two_processes() {
-    let mut feed = Feed::new(Duration::from_micros(3));
-    for i in 0..200i64 {
-        let row = row(i as u32 % 2, i as u32 / 2 % 2, i * 3 - 250, i as i32);
-        feed.row(row.source, row.partition, EventTime::from_micros(row.time), row);
-        feed.end_tick_after(i % 3 == 0);
+    check(&side_by_side(), Workers::processes(2, 1), By { inner: false, lateness: 5 });
+}
+
+/// The table is on every worker, and in a cut it is written once: what has come, and what has gone.
+#[test]
+fn a_cut_holds_the_table_once() {
+    let mut feed = Feed::new(Duration::ZERO);
+    feed.row(0, 0, EventTime::from_micros(1), row(0, 0, 1, 1));
+    for round in 1..=2 {
+        for key in 0..200u8 {
+            let row = Row { key, ..row(1, 0, round * 10, 1) };
+            feed.row(1, 0, EventTime::from_micros(row.time), row);
+        }
+        feed.end_tick_after(true);
+        feed.row(0, 0, EventTime::from_micros(round * 10 + 5), row(0, 0, round * 10 + 5, 1));
+        feed.end_tick_after(true);
     }
-    let by = By { inner: false, lateness: 5 };
-    let ran = run(&feed, Workers::processes(2, 1), program(by));
-    assert_eq!(sorted(ran.rows), model(&feed, by));
+    feed.row(1, 0, EventTime::from_micros(30), row(1, 0, 30, 1));
+    let (by, steps) = (By { inner: false, lateness: 0 }, feed.steps.len());
+    let written = |workers| {
+        let workers = Workers::threads(workers);
+        let cuts = [(steps / 2, workers), (steps, workers)];
+        let program = move |inputs: &[Events<'_, u64, Row>], out: &Out<_>| by.build(inputs, out);
+        let ran = run_cut(&feed, &cuts, workers, program);
+        ran.cuts.iter().map(|cut| cut.frames.1).collect::<Vec<_>>()
+    };
+    let (one, four) = (written(1), written(4));
+    for (one, four) in one.into_iter().zip(four) {
+        assert!(one > 200 * 3 && four < one * 3 / 2, "{one} bytes by one worker, {four} by four");
+    }
+}
+
+#[test]
+fn late_rows_of_either_side_are_taken_in() {
+    for inner in [true, false] {
+        check_late_input(By { inner, lateness: 0 });
+    }
 }
 
 /// Without waiting, a row meets the newest of what has come up to the end of its tick.

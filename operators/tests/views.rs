@@ -10,7 +10,9 @@ use differential_dataflow::operators::Iterate;
 use proptest::prelude::*;
 use tiderace_operators::events::Data;
 use tiderace_operators::prelude::*;
-use tiderace_operators::testing::{Feed, Out, Row, Workers, cuts, feeds, feeds_of, run, run_cut};
+use tiderace_operators::testing::{
+    Feed, Out, Row, Step, Workers, cuts, feeds, feeds_of, run, run_cut,
+};
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::Operator;
 
@@ -286,6 +288,8 @@ fn signed(inputs: &[Events<'_, u64, Row>], out: &Gathered) {
     take_out(2, &rows.top_k(3).changelog("top"), out, plain);
     take_out(3, &rows.min().changelog("min"), out, plain);
     take_out(4, &rows.max().changelog("max"), out, plain);
+    let number = |&(key, sum): &(u8, i128)| vec![key.into(), sum as i64];
+    take_out(5, &rows.distinct().sum(|&value| value.into()).changelog("sum"), out, number);
 }
 
 fn sums(rows: &[Row]) -> Contents {
@@ -313,12 +317,22 @@ fn first(rows: &[Row], k: usize, greatest: bool) -> Contents {
     }))
 }
 
-const SIGNED: [(u8, &dyn Fn(&[Row]) -> Contents); 5] = [
+/// The sum of the values of each key that are there.
+fn distinct_sums(rows: &[Row]) -> Contents {
+    let mut keys: BTreeMap<i64, i64> = BTreeMap::new();
+    for (row, _) in sums(rows).into_iter().filter(|row| row.1 > 0) {
+        *keys.entry(row[0]).or_default() += row[1];
+    }
+    counted(keys.into_iter().map(|(key, sum)| vec![key, sum]))
+}
+
+const SIGNED: [(u8, &dyn Fn(&[Row]) -> Contents); 6] = [
     (0, &sums),
     (1, &|rows| counted(sums(rows).into_iter().filter(|row| row.1 > 0).map(|row| row.0))),
     (2, &|rows| first(rows, 3, true)),
     (3, &|rows| first(rows, 1, false)),
     (4, &|rows| first(rows, 1, true)),
+    (5, &distinct_sums),
 ];
 
 /// The sums of the values of each key above −20 that are not zero, as upserts.
@@ -508,9 +522,93 @@ proptest! {
         prop_assert_eq!(late, Some(found));
     }
 
+    /// A view holds what it is made of for at least as long as that may be corrected.
+    #[test]
+    fn corrections_are_not_refused(feed in feeds(), last in 1usize..6, lateness in 0u64..80) {
+        let program = move |inputs: &[Events<'_, u64, Row>], out: &Gathered| {
+            let micros = Duration::from_micros;
+            let windows = inputs[0].key_by(|row| row.key).window(Tumbling::every(micros(20)));
+            let counts = windows.allow_late(micros(lateness)).retracting("windows", Count);
+            let counts = counts.map(|row| (row.key, row.value as i64));
+            let retain = Retain::for_span(Duration::ZERO).in_buckets_of(micros(1));
+            let view = counts.view("held", retain);
+            take_out(0, &view.expired(), out, |&(key, count)| vec![key.into(), count]);
+        };
+        let ran = run(&feed, Workers::threads(last), program);
+        let counts = ran.observer.counts("held");
+        prop_assert_eq!((counts.late, counts.held), (0, 0));
+    }
+
     #[test]
     fn aggregates_go_on_after_cuts(feed in feeds(), cuts in cuts(), last in 1usize..6) {
         let cut = run_cut(&feed, &cuts, Workers::threads(last), aggregates);
         consistent(cut.rows, &aggregate_models())?;
     }
+}
+
+/// What comes out of a view of two inputs has the lesser of their frontiers as its event time, as of
+/// the tick before.
+#[test]
+fn views_of_two_inputs_go_by_the_lesser_frontier() {
+    let mut feed = Feed::new(Duration::ZERO);
+    let rows = [(1, 10)].into_iter().chain((1..20).map(|n| (0, n * 100)));
+    for (source, time) in rows {
+        let row = Row { source, partition: 0, time, key: 1, value: time as i32 };
+        feed.row(source, 0, EventTime::from_micros(time), row);
+        // Both are in the same tick throughout.
+        let ends = [0, 1].map(|source| Step::EndTick { source, partition: 0 });
+        feed.steps.extend(ends);
+    }
+    let program = |inputs: &[Events<'_, u64, Row>], out: &Out<(u8, i64)>| {
+        let [ahead, behind] = [0, 1].map(|input: usize| {
+            let rows = inputs[input].view(&format!("rows {input}"), Retain::forever());
+            rows.map(|row| (row.key, row.value))
+        });
+        let keys = behind.map(|row| row.0);
+        let none = keys.map(|key| key + 1);
+        let joined = ahead.join(&behind).map(|(key, (value, _))| (key, value));
+        let views = [joined, ahead.semijoin(&keys), ahead.antijoin(&none), ahead.concat(&behind)];
+        for (number, view) in (0..).zip(views) {
+            let changes = view.changelog(&format!("changes {number}"));
+            out.changes(&changes, move |row| (number, row.time.micros()));
+        }
+    };
+    let ran = run(&feed, Workers::threads(1), program);
+    for number in 0..4 {
+        let times = ran.rows.iter().filter(|row| row.0 == number).map(|row| row.1);
+        let seen: Vec<i64> = times.collect();
+        assert!(seen.len() >= 19 && seen.iter().all(|time| *time <= 10), "{number}: {seen:?}");
+    }
+}
+
+/// Two values of a key, in one tick or taken away in one tick, are no upserts.
+fn several_values(taken_away: bool) {
+    timely::execute_directly(move |worker| {
+        let mut input = worker.dataflow::<u64, _, _>(|scope| {
+            let observer = Observer::default();
+            let (input, rows) =
+                EventInput::<Change<(u8, i64)>>::new(scope, 0, Policy::ascending(), &observer);
+            let view = Changes::from_events(rows).view("rows", Retain::forever());
+            view.upserts("values");
+            input
+        });
+        for value in [1, 2] {
+            let data = (7, value);
+            let change = if taken_away { Change::remove(data) } else { Change::add(data) };
+            input.send(0, EventTime::from_secs(1), change);
+        }
+        input.finish();
+    });
+}
+
+#[test]
+#[should_panic(expected = "upserts `values`: the view has several rows for one key")]
+fn a_key_with_two_values_is_no_upsert() {
+    several_values(false);
+}
+
+#[test]
+#[should_panic(expected = "upserts `values`: the view has several rows for one key")]
+fn a_key_that_loses_two_values_is_no_upsert() {
+    several_values(true);
 }

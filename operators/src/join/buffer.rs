@@ -4,7 +4,7 @@
 //! rows stand one after another, those of a key in a chain. Emptied buckets are used again, so that
 //! in steady state a row costs no allocation. Each row is an entry of its own in a cut.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hashbrown::HashTable;
 use serde::Serialize;
@@ -66,7 +66,7 @@ pub(super) struct Bucket<K, D> {
     written: usize,
     /// Those of them whose flags have changed since.
     changed: Vec<u32>,
-    /// It is in the list of buckets with something to write.
+    /// It is among the buckets with something to write.
     touched: bool,
 }
 
@@ -137,15 +137,16 @@ impl Cursor {
 pub(super) struct Buffer<K, D> {
     pub buckets: BTreeMap<i64, Bucket<K, D>>,
     spare: Vec<Bucket<K, D>>,
-    /// Buckets that have something to write at the next cut.
-    touched: Vec<i64>,
+    /// Buckets that have something to write at the next cut. One that is dropped is taken out, as
+    /// where no cuts are kept nothing else does.
+    touched: BTreeSet<i64>,
     /// How many rows there are.
     pub len: usize,
 }
 
 impl<K, D> Default for Buffer<K, D> {
     fn default() -> Self {
-        Buffer { buckets: BTreeMap::new(), spare: Vec::new(), touched: Vec::new(), len: 0 }
+        Buffer { buckets: BTreeMap::new(), spare: Vec::new(), touched: BTreeSet::new(), len: 0 }
     }
 }
 
@@ -156,7 +157,7 @@ impl<K: Key, D> Buffer<K, D> {
         let place = self.buckets.entry(bucket).or_insert_with(|| spare.pop().unwrap_or_default());
         if !place.touched {
             place.touched = true;
-            self.touched.push(bucket);
+            self.touched.insert(bucket);
         }
         self.len += 1;
         Place { bucket, at: place.insert(key, slot) }
@@ -184,12 +185,12 @@ impl<K: Key, D> Buffer<K, D> {
         Self::note(&mut self.touched, bucket, place);
     }
 
-    fn note(touched: &mut Vec<i64>, bucket: &mut Bucket<K, D>, place: Place) {
+    fn note(touched: &mut BTreeSet<i64>, bucket: &mut Bucket<K, D>, place: Place) {
         if (place.at as usize) < bucket.written {
             bucket.changed.push(place.at);
             if !bucket.touched {
                 bucket.touched = true;
-                touched.push(place.bucket);
+                touched.insert(place.bucket);
             }
         }
     }
@@ -255,7 +256,10 @@ impl<K: Key, D> Buffer<K, D> {
             self.len -= bucket.rows.len() - rest;
             bucket.rows.truncate(rest);
             if rest == 0 {
-                let mut bucket = entry.remove();
+                let (number, mut bucket) = entry.remove_entry();
+                if bucket.touched {
+                    self.touched.remove(&number);
+                }
                 if self.spare.len() < SPARE {
                     bucket.keys.clear();
                     bucket.index.clear();
@@ -286,24 +290,22 @@ impl<K: Key, D: Serialize + DeserializeOwned> Buffer<K, D> {
                 out.put(table, bucket, slot.hash, &key, &(slot.behind, slot.flags, &slot.row));
             }
         };
-        while let Some(&number) = self.touched.last() {
-            // A bucket that was dropped may stand here, or one that was opened again since, twice.
-            if let Some(bucket) = self.buckets.get_mut(&number) {
-                while bucket.written < bucket.rows.len() || !bucket.changed.is_empty() {
-                    if fuel.left() == 0 {
-                        return false;
-                    }
-                    fuel.burn(1);
-                    if let Some(at) = bucket.changed.pop() {
-                        write(number, &bucket.rows[at as usize], out);
-                    } else {
-                        write(number, &bucket.rows[bucket.written], out);
-                        bucket.written += 1;
-                    }
+        while let Some(&number) = self.touched.first() {
+            let bucket = self.buckets.get_mut(&number).expect("what is touched is there");
+            while bucket.written < bucket.rows.len() || !bucket.changed.is_empty() {
+                if fuel.left() == 0 {
+                    return false;
                 }
-                bucket.touched = false;
+                fuel.burn(1);
+                if let Some(at) = bucket.changed.pop() {
+                    write(number, &bucket.rows[at as usize], out);
+                } else {
+                    write(number, &bucket.rows[bucket.written], out);
+                    bucket.written += 1;
+                }
             }
-            self.touched.pop();
+            bucket.touched = false;
+            self.touched.pop_first();
         }
         true
     }
@@ -313,5 +315,33 @@ impl<K: Key, D: Serialize + DeserializeOwned> Buffer<K, D> {
         let (time, sequence) = entry.key()?;
         let (behind, flags, row) = entry.value()?;
         Ok(Slot { time, behind, sequence, hash: 0, next: END, flags, row })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::StableHash;
+
+    /// After a burst only a few emptied buckets are kept, and nothing is noted of those that went.
+    #[test]
+    fn what_is_dropped_is_forgotten() {
+        let mut buffer = Buffer::<u64, ()>::default();
+        for number in 0..100 {
+            let time = EventTime::from_micros(number);
+            for sequence in 0..3 {
+                let slot = Slot::new(time, Span::ZERO, sequence, 7u64.stable_hash(), ());
+                buffer.insert(number, 7, slot);
+            }
+        }
+        assert_eq!((buffer.len, buffer.buckets.len(), buffer.touched.len()), (300, 100, 100));
+        while !buffer.drop_below(Some(40), &mut Fuel::new(1)) {}
+        assert_eq!((buffer.len, buffer.buckets.len(), buffer.touched.len()), (180, 60, 60));
+        assert_eq!(buffer.buckets.first_key_value().map(|(number, _)| *number), Some(40));
+        while !buffer.drop_below(None, &mut Fuel::new(7)) {}
+        assert_eq!((buffer.len, buffer.buckets.len(), buffer.touched.len()), (0, 0, 0));
+        assert_eq!(buffer.spare.len(), SPARE);
+        let empty = |bucket: &Bucket<_, _>| bucket.rows.is_empty() && bucket.keys.is_empty();
+        assert!(buffer.spare.iter().all(empty));
     }
 }

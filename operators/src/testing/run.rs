@@ -36,6 +36,11 @@ impl Workers {
     pub fn processes(processes: usize, threads: usize) -> Self {
         Workers { processes, threads }
     }
+
+    /// How many there are in all.
+    pub fn count(&self) -> usize {
+        self.processes * self.threads
+    }
 }
 
 /// What a run has given.

@@ -163,8 +163,11 @@ impl<D: Element> State for Buckets<D> {
             }
         }
         if std::mem::take(&mut self.dropped) {
-            let first = self.frontier.minus(self.span).micros().saturating_add(1);
-            out.drop_below(0, first);
+            let over = self.frontier.minus(self.span);
+            let next = over.plus(Span::from_micros(1));
+            // The last bucket of all goes with the end of time alone.
+            let all = over == EventTime::MAX;
+            out.drop_below(0, if all { i64::MAX } else { bucket_number(next) });
         }
         self.epoch.advance();
         true

@@ -12,7 +12,7 @@ use super::span::{Buckets, SetAside};
 use super::upsert::Newest;
 use crate::change::Change;
 use crate::observe::Counters;
-use crate::state::{Saver, Snapshot};
+use crate::state::{Entry, Saver, Snapshot, State};
 use crate::tick::{Emit, Fuel, Now, TickLogic};
 use crate::time::{EventTime, Span, Timed};
 use crate::window::Tumbling;
@@ -55,14 +55,16 @@ fn close<D, L: TickLogic<D>>(
     }
 }
 
-/// The contents as of the end of each tick, and what was set aside in it. A fresh state after a cut
-/// gives back what the contents were; after some cuts it is the one that goes on.
+/// The contents as of the end of each tick, what was set aside in it, and how much is held then. A
+/// fresh state after a cut gives back what the contents were; after some cuts it is the one that goes
+/// on.
 fn drive<D: Clone, X: Ord + Clone + std::fmt::Debug, L: TickLogic<D, Out = Change<X>>>(
-    fresh: impl Fn() -> L,
+    fresh: impl Fn(Arc<Counters>) -> L,
     ticks: &Ticks<D>,
     fuel: usize,
-) -> Vec<(Contents<X>, Vec<L::Side>)> {
-    let (mut logic, mut snapshot) = (fresh(), Snapshot::default());
+) -> Vec<(Contents<X>, Vec<L::Side>, u64)> {
+    let mut counters = Arc::<Counters>::default();
+    let (mut logic, mut snapshot) = (fresh(counters.clone()), Snapshot::default());
     let (mut contents, mut before) = (Contents::new(), EventTime::MIN);
     let mut all = Vec::new();
     for (rows, frontier, then) in ticks {
@@ -75,12 +77,14 @@ fn drive<D: Clone, X: Ord + Clone + std::fmt::Debug, L: TickLogic<D, Out = Chang
         for Change { data, diff } in out.rows.drain(..).map(|row| row.data) {
             add(&mut contents, data, diff);
         }
-        all.push((contents.clone(), out.side.drain(..).map(|row| row.data).collect()));
+        let aside = out.side.drain(..).map(|row| row.data).collect();
+        all.push((contents.clone(), aside, counters.held.get()));
         if *then != Then::GoOn {
             let mut saver = Saver::new("view", logic.shape(), 0, 1);
             while !logic.save(&mut Fuel::new(fuel), &mut saver) {}
             snapshot.apply(&saver.take(true)).unwrap();
-            let mut restored = fresh();
+            let others = Arc::<Counters>::default();
+            let mut restored = fresh(others.clone());
             if let Some(saved) = snapshot.operator("view") {
                 saved.each(|entry| restored.load(entry)).unwrap();
             }
@@ -90,7 +94,7 @@ fn drive<D: Clone, X: Ord + Clone + std::fmt::Debug, L: TickLogic<D, Out = Chang
             assert_eq!(back, contents, "what was saved is given back");
             assert!(out.side.is_empty());
             if *then == Then::CutAndRestart {
-                logic = restored;
+                (logic, counters) = (restored, others);
             }
         }
     }
@@ -106,7 +110,8 @@ fn ticks() -> impl Strategy<Value = Ticks<(u8, u8, i64)>> {
         let (mut frontier, mut known) = (-70, false);
         let each = ticks.into_iter().map(|(rows, step, then)| {
             let timed = |(time, a, b, diff): (i64, u8, u8, i64)| {
-                let behind = if known { frontier - time } else { 0 };
+                // Some are behind their own partition's frontier, others the operator's alone.
+                let behind = if known && a % 2 == 0 { frontier - time } else { 0 };
                 let (time, behind) = (EventTime::from_micros(time), Span::from_micros(behind));
                 Timed { time, behind, data: (a, b, diff) }
             };
@@ -133,9 +138,9 @@ proptest! {
     #[test]
     fn changes_for_ever(ticks in ticks(), fuel in 1usize..5) {
         let ticks = mapped(&ticks, |(data, _, diff)| Change { data, diff });
-        let seen = drive(|| Forever::new(true, counters()), &ticks, fuel);
+        let seen = drive(|counters| Forever::new(true, counters), &ticks, fuel);
         let mut model = Contents::new();
-        for ((rows, ..), (contents, aside)) in ticks.iter().zip(seen) {
+        for ((rows, ..), (contents, aside, _)) in ticks.iter().zip(seen) {
             rows.iter().for_each(|row| add(&mut model, row.data.data, row.data.diff));
             prop_assert_eq!(&contents, &model);
             prop_assert!(aside.is_empty());
@@ -148,10 +153,11 @@ proptest! {
             Change { data: Row::new(data, &mut Vec::new()), diff }
         });
         let by = Tumbling::every(Duration::from_micros(width as u64));
-        let fresh = || Buckets::new(by, Span::from_micros(span), counters());
+        let fresh = |counters| Buckets::new(by, Span::from_micros(span), counters);
         let mut held: BTreeMap<(i64, u8), i64> = BTreeMap::new();
         let mut before = i64::MIN;
-        for ((rows, frontier, _), (contents, aside)) in ticks.iter().zip(drive(fresh, &rows, fuel)) {
+        let seen = drive(fresh, &rows, fuel);
+        for ((rows, frontier, _), (contents, aside, holds)) in ticks.iter().zip(seen) {
             let (mut late, mut expired) = (Contents::new(), Contents::new());
             for Timed { time, data: (data, _, diff), .. } in rows {
                 let end = (time.micros().div_euclid(width) + 1) * width;
@@ -168,6 +174,7 @@ proptest! {
                 }
                 !over
             });
+            prop_assert_eq!(holds, held.len() as u64);
             let mut model = Contents::new();
             held.iter().for_each(|(&(_, data), &count)| add(&mut model, data, count));
             prop_assert_eq!(&contents, &model);
@@ -187,17 +194,74 @@ proptest! {
     fn newest_values(ticks in ticks(), fuel in 1usize..5) {
         let value = |b: u8| b.checked_sub(1);
         let rows = mapped(&ticks, |(key, b, _)| (key, value(b)));
-        let seen = drive(|| Newest::new(counters()), &rows, fuel);
+        let seen = drive(Newest::new, &rows, fuel);
         let mut said: Vec<(u8, i64, Option<u8>)> = Vec::new();
-        for ((rows, ..), (contents, _)) in ticks.iter().zip(seen) {
+        for ((rows, ..), (contents, _, holds)) in ticks.iter().zip(seen) {
             said.extend(rows.iter().map(|row| (row.data.0, row.time.micros(), value(row.data.1))));
             said.sort();
             let last = said.chunk_by(|a, b| a.0 == b.0).map(|of_key| of_key[of_key.len() - 1]);
             let model: Contents<(u8, u8)> =
                 last.filter_map(|(key, _, value)| Some(((key, value?), 1))).collect();
             prop_assert_eq!(&contents, &model);
+            prop_assert_eq!(holds, said.chunk_by(|a, b| a.0 == b.0).count() as u64);
         }
     }
+}
+
+/// Where no cuts are kept the view alone holds its rows.
+#[test]
+fn nothing_is_held_for_cuts_that_are_not_kept() {
+    for (keeps, held) in [(false, 0), (true, 2)] {
+        let counters = counters();
+        let mut logic = Forever::new(keeps, counters.clone());
+        let rows = [1, 2, 2].map(|data| Timed::on_time(EventTime::default(), Change::add(data)));
+        let mut out = Emit::default();
+        logic.apply(EventTime::MIN, &mut rows.to_vec(), &mut out);
+        assert_eq!((counters.held.get(), out.rows.len()), (held, 3));
+    }
+}
+
+/// Rows of the bucket that has no end are taken back when the input has ended, and then nothing is
+/// kept of them.
+#[test]
+fn the_last_bucket_of_all() {
+    let by = Tumbling::every(Duration::from_micros(10));
+    let mut logic = Buckets::<u8>::new(by, Span::ZERO, counters());
+    let mut saver = Saver::new("view", logic.shape(), 0, 1);
+    let (mut snapshot, mut out) = (Snapshot::default(), Emit::default());
+    let row = Change::add(Row::new(7u8, &mut Vec::new()));
+    let mut before = EventTime::MIN;
+    logic.apply(before, &mut vec![Timed::on_time(EventTime::MAX, row)], &mut out);
+    for (frontier, left) in [(5, 1), (i64::MAX - 1, 1), (i64::MAX, 0)] {
+        let frontier = EventTime::from_micros(frontier);
+        close(&mut logic, (before, frontier), 1, &mut out);
+        while !logic.save(&mut Fuel::new(1), &mut saver) {}
+        snapshot.apply(&saver.take(true)).unwrap();
+        let mut entries = 0;
+        if let Some(saved) = snapshot.operator("view") {
+            let count = |_: &Entry<'_>| {
+                entries += 1;
+                Ok(())
+            };
+            saved.each(count).unwrap();
+        }
+        assert_eq!(entries, left, "as of {frontier}");
+        assert_eq!(out.side.len(), 1 - left);
+        before = frontier;
+    }
+}
+
+/// What was saved for one span or width of buckets is not taken for that of another one.
+#[test]
+fn what_was_saved_says_of_which_view_it_is() {
+    let shape = |width, span| {
+        let by = Tumbling::every(Duration::from_micros(width));
+        Buckets::<u8>::new(by, Span::from_micros(span), counters()).shape()
+    };
+    assert_eq!(shape(10, 20), shape(10, 20));
+    assert_ne!(shape(10, 20), shape(11, 20));
+    assert_ne!(shape(10, 20), shape(10, 21));
+    assert_ne!(shape(10, 20), Forever::<u8>::new(true, counters()).shape());
 }
 
 /// How many entries two cuts write: after a hundred rows, and after the last of them has come again.
@@ -221,6 +285,29 @@ fn a_cut_writes_what_was_touched() {
     assert_eq!(written(Forever::new(true, counters()), Change::add), [100, 1]);
     assert_eq!(written(Buckets::new(by, Span::ZERO, counters()), row), [100, 1]);
     assert_eq!(written(Newest::new(counters()), |key| (key, Some(key))), [100, 1]);
+}
+
+/// A span has sixteen buckets unless their width is chosen, and is at least as long as rows upstream
+/// may be corrected.
+#[test]
+fn how_long_rows_are_held() {
+    use super::Retain;
+
+    let micros = Duration::from_micros;
+    let of = |retain: Retain| retain.span;
+    let buckets = |span, width| Some((Span::from_micros(span), Tumbling::every(micros(width))));
+    assert_eq!(of(Retain::forever()), None);
+    assert_eq!(of(Retain::for_span(micros(320))), buckets(320, 20));
+    assert_eq!(of(Retain::for_span(micros(15))), buckets(15, 1));
+    assert_eq!(of(Retain::for_span(micros(320)).in_buckets_of(micros(7))), buckets(320, 7));
+    assert_eq!(
+        of(Retain::for_span(micros(320)).at_least(Span::from_micros(321))),
+        buckets(321, 20)
+    );
+    assert_eq!(
+        of(Retain::for_span(micros(320)).at_least(Span::from_micros(319))),
+        buckets(320, 20)
+    );
 }
 
 #[test]

@@ -102,6 +102,7 @@ mod tests {
         assert_eq!(of(Same, After(nanos(1_000))).open_upper().micros(), (0, 0));
         assert_eq!(of(After(nanos(500)), After(nanos(2_500))).micros(), (1, 2));
         assert_eq!(of(Before(nanos(2_500)), Before(nanos(500))).micros(), (-2, -1));
+        assert_eq!(Interval::within(nanos(2_500)).micros(), (-2, 2));
         let ever = of(Before(Duration::MAX), After(Duration::MAX)).micros();
         assert_eq!(ever, (-i64::MAX, i64::MAX));
     }

@@ -50,6 +50,9 @@
 //! time, as Flink's interval join has it in its state.
 
 mod bounds;
+mod half;
+mod meeting;
+mod saving;
 mod state;
 #[cfg(test)]
 mod tests;

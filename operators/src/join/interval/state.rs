@@ -1,159 +1,25 @@
 //! The two sides of an interval join. Plain data: no timely in here.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::half::Half;
+use super::meeting::{MATCHED, Meeting, shifted};
 use crate::events::Data;
-use crate::join::buffer::{Buffer, Cursor, Place, Slot};
+use crate::join::buffer::{Cursor, Place, Slot};
 use crate::join::kind::{Kind, Mode};
 use crate::key::Key;
 use crate::observe::Counters;
-use crate::state::{Corrupt, Entry, Saver, Shape, State};
 use crate::tick::{Emit, Fuel, Now, Side, Sides, TickLogic};
 use crate::time::{EventTime, Span, Timed};
 
-/// The row has met a partner.
-const MATCHED: u8 = 1;
-/// It was sent as one without a partner.
-const SENT_ALONE: u8 = 2;
 /// How many rows are looked at in one go before a tick is complete. What is more waits for its end.
 const EAGER: usize = 1 << 16;
-/// Buckets are not shorter than this, in microseconds.
-const SHORTEST: i128 = 1_000;
-
-/// An instant and a signed distance; saturates.
-fn shifted(time: EventTime, by: i64) -> EventTime {
-    EventTime::from_micros(time.micros().saturating_add(by))
-}
-
-/// One side.
-struct Half<K, D, F> {
-    key: F,
-    /// Its rows are accepted this far behind the frontier.
-    late: Span,
-    /// The least and the greatest distance of a partner.
-    partners: (i64, i64),
-    /// Rows go when the other frontier is this much past them.
-    reach: i64,
-    /// The length of a bucket.
-    width: i64,
-    rows: Buffer<K, D>,
-    /// Rows that have no partner yet and are results without one: by time, with their place.
-    alone: BinaryHeap<Reverse<(EventTime, u32)>>,
-    /// What cuts hold of times before this has been dropped from them.
-    dropped: EventTime,
-}
-
-impl<K: Key, D, F: Fn(&D) -> K> Half<K, D, F> {
-    fn new(key: F, (late, other_late): (Span, Span), partners: (i64, i64)) -> Self {
-        let length = i128::from(partners.1) - i128::from(partners.0);
-        let width = SHORTEST.max(length / 4).max(i128::from(late.micros()) / 256);
-        Half {
-            key,
-            late,
-            partners,
-            reach: partners.1.saturating_add(other_late.micros()),
-            width: i64::try_from(width).unwrap_or(i64::MAX),
-            rows: Buffer::default(),
-            alone: BinaryHeap::new(),
-            dropped: EventTime::MIN,
-        }
-    }
-
-    fn bucket(&self, time: EventTime) -> i64 {
-        time.micros().div_euclid(self.width)
-    }
-
-    /// Where the partners of a row of the other side at this time are.
-    fn cursor(&self, time: EventTime, partners: (i64, i64)) -> Cursor {
-        let bucket = |by| self.bucket(shifted(time, by));
-        Cursor::new(bucket(partners.0), bucket(partners.1))
-    }
-
-    /// Rows before this instant have an event time and a reach before the other side's frontier.
-    fn limit(frontier: EventTime, reach: i64) -> EventTime {
-        match frontier {
-            EventTime::MIN | EventTime::MAX => frontier,
-            _ => shifted(frontier, reach.saturating_neg()),
-        }
-    }
-
-    /// Calls `f` with each row without a partner before the limit.
-    fn fire(
-        &mut self,
-        limit: EventTime,
-        fuel: &mut Fuel,
-        mut f: impl FnMut(&Slot<D>),
-        keep: bool,
-    ) -> bool {
-        while let Some(&Reverse((time, at))) = self.alone.peek() {
-            if time >= limit && limit != EventTime::MAX {
-                break;
-            }
-            if fuel.left() == 0 {
-                return false;
-            }
-            fuel.burn(1);
-            self.alone.pop();
-            let place = Place { bucket: self.bucket(time), at };
-            let slot = self.rows.slot(place);
-            if slot.flags & MATCHED == 0 {
-                f(slot);
-                if keep {
-                    self.rows.flag(place, SENT_ALONE);
-                }
-            }
-        }
-        true
-    }
-
-    fn expire(&mut self, frontier: EventTime, fuel: &mut Fuel) -> bool {
-        let limit = Self::limit(frontier, self.reach);
-        let first = (limit != EventTime::MAX).then(|| self.bucket(limit));
-        self.rows.drop_below(first, fuel)
-    }
-}
-
-impl<K, D, F> Half<K, D, F>
-where
-    K: Key,
-    D: Serialize + DeserializeOwned,
-    F: Fn(&D) -> K,
-{
-    /// Entries are in buckets of their exact time.
-    fn save(&mut self, table: u8, frontier: EventTime, fuel: &mut Fuel, out: &mut Saver) -> bool {
-        let limit = Self::limit(frontier, self.reach);
-        let bucket_of = |_, time: EventTime| {
-            let kept = time >= limit && limit != EventTime::MAX;
-            kept.then(|| time.micros().min(i64::MAX - 1))
-        };
-        if !self.rows.save(table, bucket_of, fuel, out) {
-            return false;
-        }
-        if limit > self.dropped {
-            self.dropped = limit;
-            out.drop_below(table, limit.micros());
-        }
-        true
-    }
-
-    fn load(&mut self, entry: &Entry<'_>, waits_alone: bool) -> Result<u64, Corrupt> {
-        let mut slot = Buffer::<K, D>::read(entry)?;
-        let key = (self.key)(&slot.row);
-        slot.hash = key.stable_hash();
-        let (time, sequence, flags) = (slot.time, slot.sequence, slot.flags);
-        let place = self.rows.load(self.bucket(time), key, slot);
-        if waits_alone && flags == 0 {
-            self.alone.push(Reverse((time, place.at)));
-        }
-        Ok(sequence + 1)
-    }
-}
 
 /// A search for partners that is not done. Which side the row is of, where it is, and its key.
 struct Search<K> {
@@ -163,70 +29,16 @@ struct Search<K> {
     cursor: Cursor,
 }
 
-/// What happens when two rows meet.
-struct Meeting<J, M> {
-    /// The least and the greatest distance of right from left.
-    bounds: (i64, i64),
-    /// Results made with late rows say how far they are behind.
-    marks: bool,
-    kind: PhantomData<(J, M)>,
-}
-
-impl<J, M> Meeting<J, M> {
-    fn at<L, R>(
-        &self,
-        before: Sides,
-        left: &mut Slot<L>,
-        right: &mut Slot<R>,
-        out: &mut Vec<Timed<M::Out>>,
-    ) where
-        J: Kind<L, R>,
-        M: Mode<J::Out>,
-    {
-        let distance = i128::from(right.time.micros()) - i128::from(left.time.micros());
-        if distance < self.bounds.0.into() || distance > self.bounds.1.into() {
-            return;
-        }
-        if let Some(pair) = J::pair(&left.row, &right.row) {
-            let time = left.time.max(right.time);
-            out.push(self.timed(time, left.seen().max(right.seen()), M::add(pair)));
-        }
-        if (J::ONCE || J::LEFT) && left.flags & MATCHED == 0 {
-            left.flags |= MATCHED;
-            let row = || J::left(&left.row).expect("such a join has results of left rows");
-            let time = left.time.max(shifted(left.time, self.bounds.1));
-            if J::ONCE {
-                out.push(self.timed(time, EventTime::MIN, M::add(row())));
-            } else if left.flags & SENT_ALONE != 0 {
-                out.push(self.timed(time, before.right, M::remove(row())));
-            }
-        }
-        if J::RIGHT && right.flags & MATCHED == 0 {
-            right.flags |= MATCHED;
-            if right.flags & SENT_ALONE != 0 {
-                let row = J::right(&right.row).expect("such a join has results of right rows");
-                let time = right.time.max(shifted(right.time, self.bounds.0.saturating_neg()));
-                out.push(self.timed(time, before.left, M::remove(row)));
-            }
-        }
-    }
-
-    fn timed<O>(&self, time: EventTime, seen: EventTime, data: O) -> Timed<O> {
-        let behind = if self.marks { time.behind(seen) } else { Span::ZERO };
-        Timed { time, behind, data }
-    }
-}
-
 /// All rows of both sides on one worker that may still meet a partner.
 pub struct IntervalJoin<K, L, R, FL, FR, J, M> {
-    left: Half<K, L, FL>,
-    right: Half<K, R, FR>,
-    meeting: Meeting<J, M>,
+    pub(super) left: Half<K, L, FL>,
+    pub(super) right: Half<K, R, FR>,
+    pub(super) meeting: Meeting<J, M>,
     /// The number of the next row. Of two rows that meet, the later one makes the result.
-    sequence: u64,
+    pub(super) sequence: u64,
     /// Searches of this tick's rows that were too long for one turn.
     searches: VecDeque<Search<K>>,
-    frontier: Sides,
+    pub(super) frontier: Sides,
     counters: Arc<Counters>,
 }
 
@@ -345,7 +157,7 @@ where
         }
     }
 
-    fn count(&self) {
+    pub(super) fn count(&self) {
         self.counters.held.set((self.left.rows.len + self.right.rows.len) as u64);
         let open = self.left.rows.buckets.len() + self.right.rows.buckets.len();
         self.counters.open.set(open as u64);
@@ -439,39 +251,5 @@ where
             && self.right.expire(now.frontier.left, fuel);
         self.count();
         done
-    }
-}
-
-/// Entries are rows, in buckets of their time: those of the left side in table 0, of the right in 1.
-impl<K, L, R, FL, FR, J, M> State for IntervalJoin<K, L, R, FL, FR, J, M>
-where
-    K: Key,
-    L: Data + Serialize + DeserializeOwned,
-    R: Data + Serialize + DeserializeOwned,
-    FL: Fn(&L) -> K,
-    FR: Fn(&R) -> K,
-    J: Kind<L, R>,
-    M: Mode<J::Out>,
-{
-    fn shape(&self) -> Shape {
-        let parameters = (self.meeting.bounds, self.left.late, self.right.late);
-        let kind = (J::PAIRS, J::ONCE, J::LEFT, J::RIGHT, M::REVISES);
-        Shape::of("interval_join", &(parameters, kind)).with::<K>().with::<L>().with::<R>()
-    }
-
-    fn save(&mut self, fuel: &mut Fuel, out: &mut Saver) -> bool {
-        self.left.save(0, self.frontier.right, fuel, out)
-            && self.right.save(1, self.frontier.left, fuel, out)
-    }
-
-    fn load(&mut self, entry: &Entry<'_>) -> Result<(), Corrupt> {
-        let next = match entry.table {
-            0 => self.left.load(entry, J::LEFT)?,
-            1 => self.right.load(entry, J::RIGHT)?,
-            table => return Err(Corrupt(format!("an interval join has no table {table}"))),
-        };
-        self.sequence = self.sequence.max(next);
-        self.count();
-        Ok(())
     }
 }

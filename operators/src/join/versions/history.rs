@@ -12,6 +12,9 @@ use crate::state::{Corrupt, Entry, Saver};
 use crate::tick::Fuel;
 use crate::time::{EventTime, Span};
 
+/// How many keys that were forgotten may always stand in the list of what is to be written.
+const FORGOTTEN: usize = 64;
+
 /// What a key is worth from an instant on: nothing, if it was deleted.
 struct Version<V> {
     time: EventTime,
@@ -46,6 +49,7 @@ pub struct History<K, V> {
     keys: HashTable<Versions<K, V>>,
     /// A visit to each version, when the limit has passed it.
     visits: BinaryHeap<Visit<K>>,
+    /// Keys with something to write at the next cut, and some that were forgotten since.
     touched: Vec<(u64, K)>,
     /// Versions that are part of a cut and are gone.
     gone: Vec<(u64, K, EventTime)>,
@@ -131,6 +135,16 @@ impl<K: Key, V: Serialize + DeserializeOwned> History<K, V> {
         let versions = self.versions(hash, &key);
         if !std::mem::replace(&mut versions.touched, true) {
             self.touched.push((hash, key));
+            self.forget_touched();
+        }
+    }
+
+    /// Where keys come and go and no cuts are kept nothing else takes those that are gone out of the
+    /// list. What it costs is paid for by the keys that have been put there since the last time.
+    fn forget_touched(&mut self) {
+        if self.touched.len() > 2 * self.keys.len() + FORGOTTEN {
+            let touched = self.keys.iter().filter(|versions| versions.touched);
+            self.touched = touched.map(|versions| (versions.hash, versions.key.clone())).collect();
         }
     }
 
@@ -224,13 +238,17 @@ impl<K: Key, V: Serialize + DeserializeOwned> History<K, V> {
         if std::mem::take(&mut self.cleared) {
             out.drop_below(table, i64::MAX);
         }
-        while let Some((hash, key, time)) = self.gone.pop() {
-            // A version that has come back since is written below.
-            match shared {
-                true => out.remove_shared(table, 0, hash, &(&key, time)),
-                false => out.remove(table, 0, hash, &(&key, time)),
+        while let Some((hash, key, time)) = self.gone.last() {
+            if fuel.left() == 0 {
+                return false;
             }
             fuel.burn(1);
+            // A version that has come back since is written below.
+            match shared {
+                true => out.remove_shared(table, 0, *hash, &(key, time)),
+                false => out.remove(table, 0, *hash, &(key, time)),
+            }
+            self.gone.pop();
         }
         while let Some((hash, key)) = self.touched.last() {
             if fuel.left() == 0 {

@@ -115,3 +115,42 @@ impl<'scope, T: Tick, L: ExchangeData + Data, FL, W: SideBySide> Windowed<'scope
         windows.aggregate(name, Both(left_aggregate, right_aggregate))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregate::{Count, Last, Sum};
+
+    fn merged<A: Aggregate<Side<char, i64>>>(both: &A) -> A::Output {
+        let mut state = both.create();
+        for (time, row) in [(20, Side::Left('a')), (10, Side::Left('b'))] {
+            both.add_at(&mut state, EventTime::from_micros(time), &row);
+        }
+        let mut other = both.create();
+        for (time, row) in [(20, Side::Right(5)), (10, Side::Right(6))] {
+            both.add_at(&mut other, EventTime::from_micros(time), &row);
+        }
+        both.merge(&mut state, &other);
+        both.finish(&state)
+    }
+
+    #[test]
+    fn each_side_has_its_aggregate() {
+        let sum = Sum::of(|n: &i64| *n);
+        let last = (Last::of(|c: &char| *c), Last::of(|n: &i64| *n));
+        assert_eq!(merged(&Both(Count, sum)), (2, 11));
+        assert_eq!(merged(&Both(last.0, last.1)), (Some('a'), Some(5)));
+    }
+
+    #[test]
+    fn rows_without_a_time_count_too() {
+        fn added<A: Aggregate<Side<char, i64>>>(both: &A) -> A::Output {
+            let mut state = both.create();
+            for row in [Side::Left('a'), Side::Right(5), Side::Right(6)] {
+                both.add(&mut state, &row);
+            }
+            both.finish(&state)
+        }
+        assert_eq!(added(&Both(Count, Sum::of(|n: &i64| *n))), (1, 11));
+    }
+}

@@ -287,7 +287,9 @@ where
         }
         if self.complete > self.dropped {
             self.dropped = self.complete;
-            let first = self.complete.micros().saturating_add(1);
+            let over = self.complete.micros();
+            // The last bucket of all goes with the end of time alone.
+            let first = if over == i64::MAX { over } else { bucket_number(over + 1) };
             out.drop_below(0, first);
             out.drop_below(1, first);
         }
