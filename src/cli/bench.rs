@@ -39,6 +39,11 @@ pub struct NexmarkArgs {
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub density: u64,
 
+    /// How many events a second are read, however far behind the results are; all there are, if it is
+    /// not given.
+    #[arg(long, value_name = "N")]
+    pub rate: Option<f64>,
+
     /// How far out of order events are, in event time.
     #[arg(long, value_name = "DURATION", default_value = "100ms", value_parser = humantime::parse_duration)]
     pub disorder: Duration,
@@ -83,6 +88,9 @@ fn nexmark(args: NexmarkArgs) -> Result<i32, Error> {
     if args.runs == 0 || args.density == 0 {
         return Err(Error::new(Kind::Usage, "--runs and --density must be at least 1"));
     }
+    if args.rate.is_some_and(|rate| !(rate > 0.0 && rate.is_finite())) {
+        return Err(Error::new(Kind::Usage, "--rate must be more than nothing a second"));
+    }
     let bound = Span::from(args.disorder);
     let disorder = Disorder { bound, copies: args.copies, ..Disorder::default() };
     let directory = std::env::temp_dir().join(format!("tiderace-q10-{}", std::process::id()));
@@ -90,8 +98,8 @@ fn nexmark(args: NexmarkArgs) -> Result<i32, Error> {
         queries: queries(&args.query)?,
         events: args.events,
         runs: args.runs,
+        rate: args.rate,
         generator: Generator::new(args.seed, args.density).disorder(disorder),
-        disorder,
         verify: args.verify,
         output: args.output,
         directory: directory.clone(),

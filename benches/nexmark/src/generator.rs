@@ -19,6 +19,8 @@ const AUCTIONS_IN_FLIGHT: u64 = 100;
 const LEAD: u64 = 10;
 /// One in so many is hot, and is bid for (or bids, or sells) again and again.
 const HOT_EVERY: u64 = 100;
+/// Copies are of one of so many events before.
+const COPIED: u64 = ROUND * 4;
 const CATEGORIES: u64 = 5;
 const FIRST_CATEGORY: u32 = 10;
 /// Channels beyond the four that most bids come from.
@@ -92,6 +94,13 @@ impl Generator {
         self.rate
     }
 
+    /// How far events are behind those that came before them at most, but for those of the tail.
+    pub fn behind(&self) -> Span {
+        let copies = if self.disorder.copies > 0 { COPIED } else { 0 };
+        let reach = self.due(copies) - self.due(0) + 1;
+        Span::from_micros(self.disorder.bound.micros().saturating_add(reach))
+    }
+
     /// When the event of this number would happen if all came in order.
     #[inline]
     fn due(&self, number: u64) -> i64 {
@@ -106,7 +115,7 @@ impl Generator {
         let mut number = number;
         if self.disorder.copies > 0 && draws.below(1_000_000) < u64::from(self.disorder.copies) {
             // A copy of a copy would be one of something else: look for an original.
-            number = number.saturating_sub(1 + draws.below(ROUND * 4));
+            number = number.saturating_sub(1 + draws.below(COPIED));
             let plain =
                 Generator { disorder: Disorder { copies: 0, ..self.disorder }, ..self.clone() };
             return plain.event(number);

@@ -20,7 +20,7 @@ pub use report::{Line, Report};
 use super::{Sum, Tally, machine};
 use crate::error::{Error, Kind};
 use crate::runtime::{LaunchArgs, Outcome, Process, execute_with};
-use tiderace_nexmark::{Disorder, Event, Generator, NAMES, Query, Visit, visit};
+use tiderace_nexmark::{Event, Generator, NAMES, Query, Visit, visit};
 
 /// What is run.
 #[derive(Clone, Debug)]
@@ -33,8 +33,9 @@ pub struct Suite {
     pub runs: usize,
     /// What the events are made from.
     pub generator: Generator,
-    /// How the events come out of order.
-    pub disorder: Disorder,
+    /// How many events a second are read, whatever becomes of them; as many as possible if there is no
+    /// number.
+    pub rate: Option<f64>,
     /// Whether the results are compared with a computation of all events at once.
     pub verify: bool,
     /// Where the results are written, a file a query.

@@ -129,13 +129,19 @@ impl Visit for Build<'_, '_> {
     fn visit<Q: Query>(self) {
         let Build { worker, suite, tally, checked } = self;
         worker.dataflow(|flow| {
-            let bound = Duration::from_micros(suite.disorder.bound.micros() as u64);
+            let bound = Duration::from_micros(suite.generator.behind().micros() as u64);
             let times = event_time(Event::time).behind(bound).trust_future().never_idle();
             let generator = Arc::new(suite.generator.clone());
             let events = flow.source_with(
                 "nexmark",
                 SourceOptions::default(),
-                |context| Ok(Feed::new(generator, suite.events, &context)),
+                |context| {
+                    let feed = Feed::new(generator, suite.events, &context);
+                    Ok(match suite.rate {
+                        Some(rate) => feed.paced(Instant::now(), rate),
+                        None => feed,
+                    })
+                },
                 times,
             );
             let house = house(flow, events.events, suite.directory.clone());
