@@ -234,14 +234,16 @@ fn the_last_window_of_all() {
         while !logic.close(now, &mut Fuel::new(1), &mut out) {}
         while !logic.save(&mut Fuel::new(1), &mut saver) {}
         snapshot.apply(&saver.take(true)).unwrap();
-        let mut entries = 0;
-        logic = fresh();
+        let (mut entries, mut restored) = (0, fresh());
         if let Some(state) = snapshot.operator("join") {
             let load = |entry: &Entry<'_>| {
                 entries += 1;
-                logic.load(entry)
+                restored.load(entry)
             };
             state.each(load).unwrap();
+        }
+        if time == 5 {
+            logic = restored;
         }
         assert_eq!(entries, left, "as of {time}");
         before = sides(time);
