@@ -4,6 +4,8 @@
 //! beside the least that the same work can cost: the making of the events, a bare loop. CPU time is
 //! what counts on machines that are shared; wall time is told with the load of the machine.
 
+mod feed;
+pub mod latency;
 pub mod machine;
 pub mod nexmark;
 mod tally;

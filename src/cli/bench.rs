@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tiderace_operators::time::Span;
 
+use crate::bench::latency::Latency;
 use crate::bench::nexmark::{Suite, queries};
 use crate::error::{Error, Kind};
 use crate::runtime::LaunchArgs;
@@ -21,6 +22,7 @@ pub struct BenchArgs {
 #[derive(Debug, clap::Subcommand)]
 enum What {
     Nexmark(Box<NexmarkArgs>),
+    Latency(Box<LatencyArgs>),
 }
 
 /// The queries of NEXMark, an auction house as a stream.
@@ -77,10 +79,36 @@ pub struct NexmarkArgs {
     pub launch: LaunchArgs,
 }
 
+/// How long results take, in an open loop at fixed rates.
+#[derive(Debug, clap::Args)]
+#[command(disable_help_flag = true)]
+pub struct LatencyArgs {
+    /// Keys, of which each has a result in each window.
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    pub keys: u64,
+
+    /// How long each rate is offered.
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = humantime::parse_duration)]
+    pub lasting: Duration,
+
+    /// Records a second; a tenth to nine tenths of the greatest rate if it is not given.
+    #[arg(long, value_name = "N")]
+    pub rate: Option<f64>,
+
+    /// Print the results as JSON.
+    #[arg(long)]
+    pub json: bool,
+
+    /// How to run it.
+    #[command(flatten)]
+    pub launch: LaunchArgs,
+}
+
 /// Runs the verb.
 pub fn run(args: BenchArgs) -> Result<i32, Error> {
     match args.what {
         What::Nexmark(args) => nexmark(*args),
+        What::Latency(args) => latency(*args),
     }
 }
 
@@ -108,16 +136,32 @@ fn nexmark(args: NexmarkArgs) -> Result<i32, Error> {
     // It is there only if q10 has run here.
     let _ = std::fs::remove_dir_all(&directory);
     let Some(report) = report? else { return Ok(0) };
-    let text = match args.json {
-        true => {
-            serde_json::to_string_pretty(&report).expect("a report can be written as JSON") + "\n"
-        }
-        false => report.table(),
+    match args.json {
+        true => print_json(&report)?,
+        false => super::print(&report.table())?,
     };
-    super::print(&text)?;
     match report.is_right() {
         true => Ok(0),
         false => Err(Error::new(Kind::Bug, "a query gave wrong results")
             .hint("--output writes the rows of each query")),
     }
+}
+
+fn latency(args: LatencyArgs) -> Result<i32, Error> {
+    let positive = |rate: f64| rate > 0.0 && rate.is_finite();
+    if args.keys == 0 || args.lasting.is_zero() || args.rate.is_some_and(|rate| !positive(rate)) {
+        let message = "--keys, --lasting and --rate must be more than nothing";
+        return Err(Error::new(Kind::Usage, message));
+    }
+    let suite = Latency { keys: args.keys, lasting: args.lasting, rate: args.rate };
+    let report = suite.run(&args.launch)?;
+    match args.json {
+        true => print_json(&report),
+        false => super::print(&report.table()),
+    }
+}
+
+fn print_json(report: &impl serde::Serialize) -> Result<i32, Error> {
+    let text = serde_json::to_string_pretty(report).expect("a report can be written as JSON");
+    super::print(&(text + "\n"))
 }

@@ -121,7 +121,7 @@ impl Bid {
             into.push(end);
         }
         into.push_str("item.htm?query=1");
-        if self.channel as usize >= HOT_CHANNELS.len() && self.draw % 10 != 0 {
+        if self.channel as usize >= HOT_CHANNELS.len() && !self.draw.is_multiple_of(10) {
             let id = u64::from(self.channel) << 8;
             write!(into, "&channel_id={id}").expect("text can be written to memory");
         }

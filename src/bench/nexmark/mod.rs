@@ -6,7 +6,6 @@
 //! which is measured in the same run, and the cost beyond `q0`, which only passes bids through.
 
 mod by_minute;
-mod feed;
 mod report;
 mod run;
 

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use timely::dataflow::operators::Inspect;
 
 use super::by_minute::ByMinute;
-use super::feed::Feed;
 use super::{Measured, Stage, Suite, Told};
+use crate::bench::feed::{Feed, Pace};
 use crate::bench::{Sum, Tally, machine};
 use crate::error::{Error, Kind};
 use crate::prelude::*;
@@ -136,11 +136,9 @@ impl Visit for Build<'_, '_> {
                 "nexmark",
                 SourceOptions::default(),
                 |context| {
-                    let feed = Feed::new(generator, suite.events, &context);
-                    Ok(match suite.rate {
-                        Some(rate) => feed.paced(Instant::now(), rate),
-                        None => feed,
-                    })
+                    let pace = |per_second| Pace { begun: Instant::now(), per_second };
+                    let make = move |number| generator.event(number);
+                    Ok(Feed::new(make, suite.events, suite.rate.map(pace), &context))
                 },
                 times,
             );

@@ -16,7 +16,7 @@ fn is_in(price: u64, number: usize) -> bool {
     match number {
         0 => true,
         1 => price < 10_000,
-        2 => price >= 10_000 && price < 1_000_000,
+        2 => (10_000..1_000_000).contains(&price),
         _ => price >= 1_000_000,
     }
 }
