@@ -581,6 +581,24 @@ fn views_of_two_inputs_go_by_the_lesser_frontier() {
     }
 }
 
+/// Changes have the frontier as of the tick before, not that of their own tick.
+#[test]
+fn changes_are_as_old_as_the_tick_before() {
+    let mut feed = Feed::new(Duration::ZERO);
+    for time in [100, 200, 300] {
+        let row = Row { source: 0, partition: 0, time, key: 1, value: time as i32 };
+        feed.row(0, 0, EventTime::from_micros(time), row);
+        feed.end_tick_after(true);
+    }
+    let ran = run(&feed, Workers::threads(1), |inputs, out| {
+        let changes = inputs[0].view("rows", Retain::forever()).changelog("changes");
+        out.changes(&changes, |row| (row.data.data.time, row.time.micros()));
+    });
+    let mut rows = ran.rows;
+    rows.sort();
+    assert_eq!(rows, [(100, i64::MIN), (200, 100), (300, 200)]);
+}
+
 /// Two values of a key, in one tick or taken away in one tick, are no upserts.
 fn several_values(taken_away: bool) {
     timely::execute_directly(move |worker| {
