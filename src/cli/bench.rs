@@ -6,7 +6,7 @@ use std::time::Duration;
 use tiderace_operators::time::Span;
 
 use crate::bench::latency::Latency;
-use crate::bench::nexmark::{Suite, queries};
+use crate::bench::nexmark::{Report, Suite, queries, scaling};
 use crate::error::{Error, Kind};
 use crate::runtime::LaunchArgs;
 use tiderace_nexmark::{Disorder, Generator};
@@ -61,6 +61,10 @@ pub struct NexmarkArgs {
     /// How often each query is measured; the median counts.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub runs: usize,
+
+    /// Run everything with so many workers, one number after the other: 1,2,4.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', conflicts_with_all = ["workers", "processes"])]
+    pub scale: Vec<usize>,
 
     /// Compute all answers once more, from all events at once, and fail if one differs.
     #[arg(long)]
@@ -132,19 +136,33 @@ fn nexmark(args: NexmarkArgs) -> Result<i32, Error> {
         output: args.output,
         directory: directory.clone(),
     };
-    let report = suite.run(args.launch);
+    let reports = if args.scale.is_empty() {
+        suite.run(args.launch).map(|report| report.into_iter().collect())
+    } else {
+        let at = |workers| suite.clone().run(LaunchArgs { workers, ..args.launch.clone() });
+        args.scale.into_iter().filter_map(|workers| at(workers).transpose()).collect()
+    };
     // It is there only if q10 has run here.
     let _ = std::fs::remove_dir_all(&directory);
-    let Some(report) = report? else { return Ok(0) };
-    match args.json {
-        true => print_json(&report)?,
-        false => super::print(&report.table())?,
+    let reports: Vec<Report> = reports?;
+    match (args.json, &reports[..]) {
+        (true, [report]) => print_json(report)?,
+        (true, _) => print_json(&reports)?,
+        (false, _) => super::print(&tables(&reports))?,
     };
-    match report.is_right() {
+    match reports.iter().all(Report::is_right) {
         true => Ok(0),
         false => Err(Error::new(Kind::Bug, "a query gave wrong results")
             .hint("--output writes the rows of each query")),
     }
+}
+
+fn tables(reports: &[Report]) -> String {
+    let mut text: String = reports.iter().map(|report| report.table() + "\n").collect();
+    if reports.len() > 1 {
+        text.push_str(&scaling(reports));
+    }
+    text
 }
 
 fn latency(args: LatencyArgs) -> Result<i32, Error> {

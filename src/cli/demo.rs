@@ -8,6 +8,7 @@ use crate::runtime::LaunchArgs;
 /// The pipeline of the demo as a file, with a generator in the place of Kafka.
 const PIPELINE: &str = include_str!("../../examples/pipelines/demo.yaml");
 /// Events a second while the demo runs without end, and by `--seconds`.
+#[cfg(feature = "kafka")]
 const RATE: f64 = 20_000.0;
 
 /// Runs a job on an embedded Kafka: out-of-order events, deduplication, windows, live numbers.

@@ -18,8 +18,8 @@ use serde::de::DeserializeOwned;
 
 use super::pool::{Pool, bound_of};
 use super::running::Running;
-use super::sliding::{Slice, Sliding};
-use super::{Pane, WindowResult};
+use super::sliding::Sliding;
+use super::{Pane, Window, WindowResult};
 use crate::aggregate::Aggregate;
 use crate::events::Data;
 use crate::key::Key;
@@ -34,13 +34,21 @@ const NEAR: usize = 64;
 /// The first and the last window of a partial result.
 type Interval = (i128, i128);
 
-/// The slice of a row, and where its partials are while it is on time for all its windows.
+/// A slice, and where its partials are while rows are on time for all its windows.
 #[derive(Clone, Copy)]
 struct Run {
-    slice: Slice,
+    time: Window,
     /// From this frontier on a row is late for the slice's first window.
     ripe: EventTime,
     place: usize,
+}
+
+impl Run {
+    /// Whether a row is in the slice and on time, judged by a frontier.
+    #[inline]
+    fn takes(&self, time: EventTime, seen: EventTime) -> bool {
+        self.time.contains(time) && seen < self.ripe
+    }
 }
 
 /// What becomes of a row.
@@ -77,10 +85,10 @@ pub struct Slices<K, F, A, S> {
     taken: BTreeMap<Interval, usize>,
     tables: Pool<K, S>,
     running: Running<K, S>,
-    /// The slice of the row before: rows come in runs.
-    run: Option<Run>,
-    /// The slices of rows not long before.
+    /// The slices of rows not long before, by the last digits of their numbers.
     near: [Option<Run>; NEAR],
+    /// Which of them the row before was in.
+    run: usize,
     /// The last window that has given its results.
     fired: i128,
     /// The window that is giving its results.
@@ -105,8 +113,8 @@ impl<K: Key, F, A, S> Slices<K, F, A, S> {
             taken: BTreeMap::new(),
             tables: Pool::default(),
             running: Running::default(),
-            run: None,
             near: [None; NEAR],
+            run: 0,
             fired: i128::MIN,
             firing: None,
             epoch: Epoch::default(),
@@ -121,30 +129,30 @@ impl<K: Key, F, A, S> Slices<K, F, A, S> {
         *self.waiting.entry(interval).or_insert_with(|| self.tables.take())
     }
 
-    /// Where a row at this time counts.
+    /// Where a row at this time counts. Rows come in runs, and those that do not are in one of a few
+    /// slices, so that it takes a comparison or a division to find it.
     #[inline]
     fn place(&mut self, time: EventTime, seen: EventTime, missed: &mut u64) -> Place {
-        match &self.run {
-            Some(run) if run.slice.time.contains(time) && seen < run.ripe => Place::At(run.place),
+        if let Some(run) = self.near[self.run].as_ref().filter(|run| run.takes(time, seen)) {
+            return Place::At(run.place);
+        }
+        self.run = self.by.slice_hint(time) % NEAR;
+        match &self.near[self.run] {
+            Some(run) if run.takes(time, seen) => Place::At(run.place),
             _ => self.find(time, seen, missed),
         }
     }
 
-    /// The same for a row that is not in the slice of the row before, or is late.
+    /// The same for a row that is not in a slice of rows not long before, or is late.
+    #[cold]
     fn find(&mut self, time: EventTime, seen: EventTime, missed: &mut u64) -> Place {
         let Some(slice) = self.by.slice_of(time) else {
             return Place::Gap;
         };
-        let near = (slice.first + slice.last) as usize % NEAR;
-        if let Some(run) = self.near[near].filter(|run| run.slice == slice && seen < run.ripe) {
-            self.run = Some(run);
-            return Place::At(run.place);
-        }
         let ripe = self.by.window(slice.first).end.plus(self.lateness);
         if seen < ripe {
             let place = self.partials((slice.first, slice.last));
-            self.run = Some(Run { slice, ripe, place });
-            self.near[near] = self.run;
+            self.near[self.run] = Some(Run { time: slice.time, ripe, place });
             return Place::At(place);
         }
         let first = self.by.complete(seen, self.lateness) + 1;
@@ -289,7 +297,6 @@ impl<K: Key, F, A, S: Clone> Slices<K, F, A, S> {
         if on.is_none() {
             entry.remove();
             self.taken.insert((last, first), place);
-            self.run = None;
             self.near = [None; NEAR];
         }
         Some(Step::Take(on.unwrap_or(0)))

@@ -8,6 +8,7 @@
 mod by_minute;
 mod report;
 mod run;
+mod scaling;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Barrier};
@@ -15,6 +16,7 @@ use std::sync::{Arc, Barrier};
 use serde::{Deserialize, Serialize};
 
 pub use report::{Line, Report};
+pub use scaling::scaling;
 
 use super::{Sum, Tally, machine};
 use crate::error::{Error, Kind};

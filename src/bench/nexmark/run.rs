@@ -1,6 +1,6 @@
 //! The queries on the workers of a process.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,6 @@ use crate::bench::{Sum, Tally, machine};
 use crate::error::{Error, Kind};
 use crate::prelude::*;
 use crate::runtime::Worker;
-use crate::source::SourceOptions;
 use crate::source::iter::IterSource;
 use tiderace_nexmark::{Answer, Bid, Event, House, Query, Row, Visit, visit};
 
@@ -128,22 +127,9 @@ impl Visit for Build<'_, '_> {
 
     fn visit<Q: Query>(self) {
         let Build { worker, suite, tally, checked } = self;
-        worker.dataflow(|flow| {
-            let bound = Duration::from_micros(suite.generator.behind().micros() as u64);
-            let times = event_time(Event::time).behind(bound).trust_future().never_idle();
-            let generator = Arc::new(suite.generator.clone());
-            let events = flow.source_with(
-                "nexmark",
-                SourceOptions::default(),
-                |context| {
-                    let pace = |per_second| Pace { begun: Instant::now(), per_second };
-                    let make = move |number| generator.event(number);
-                    Ok(Feed::new(make, suite.events, suite.rate.map(pace), &context))
-                },
-                times,
-            );
-            let house = house(flow, events.events, suite.directory.clone());
-            match Q::build(&house) {
+        dataflow(worker, suite, &mut |flow, house| {
+            let tally = tally.clone();
+            match Q::build(house) {
                 Answer::Rows(rows) => {
                     let rows = rows.parts().0.inspect_batch(move |_, rows| {
                         tally.count(rows.len());
@@ -169,12 +155,30 @@ impl Visit for Build<'_, '_> {
     }
 }
 
+/// Builds a dataflow. One for all queries, so that everything around them is compiled once.
+fn dataflow(
+    worker: &mut Worker<'_>,
+    suite: &Suite,
+    build: &mut dyn for<'scope> FnMut(&Flow<'scope>, &House<'scope>),
+) {
+    worker.dataflow(|flow| build(flow, &house(flow, suite)));
+}
+
 /// What a query may ask for.
-fn house<'scope>(
-    flow: &Flow<'scope>,
-    events: Events<'scope, u64, Event>,
-    directory: PathBuf,
-) -> House<'scope> {
+fn house<'scope>(flow: &Flow<'scope>, suite: &Suite) -> House<'scope> {
+    let bound = Duration::from_micros(suite.generator.behind().micros() as u64);
+    let times = event_time(Event::time).behind(bound).trust_future().never_idle();
+    let generator = suite.generator.clone();
+    let events = flow.source(
+        "nexmark",
+        |context| {
+            let pace = |per_second| Pace { begun: Instant::now(), per_second };
+            let make = move |number| generator.event(number);
+            Ok(Feed::new(make, suite.events, suite.rate.map(pace), &context))
+        },
+        times,
+    );
+    let (events, directory) = (events.events, suite.directory.clone());
     let (of_table, of_files) = (flow.clone(), flow.clone());
     let table = move |rows: u64, value: fn(u64) -> u64| {
         let rows = IterSource::new("table", move |worker, peers| {
