@@ -108,18 +108,35 @@ impl Generator {
         BEGIN.saturating_add(i64::try_from(micros).unwrap_or(i64::MAX))
     }
 
-    /// The event of this number.
+    /// The event of this number: its own, or a copy of one shortly before.
     pub fn event(&self, number: u64) -> Event {
+        let (mut draws, copies) = self.draws(number);
+        if !copies {
+            return self.original(number, draws);
+        }
+        // What is copied must have been there: the first of those from here on that is no copy.
+        let from = number.saturating_sub(1 + draws.below(COPIED));
+        for earlier in from..number {
+            let (draws, copies) = self.draws(earlier);
+            if !copies {
+                return self.original(earlier, draws);
+            }
+        }
+        self.original(number, draws)
+    }
+
+    /// What the event of this number is drawn from, and whether it is a copy.
+    #[inline]
+    fn draws(&self, number: u64) -> (Draws, bool) {
         let mut draws = Draws(self.seed ^ number.wrapping_mul(0xd6e8_feb8_6659_fd93));
         draws.next();
-        let mut number = number;
-        if self.disorder.copies > 0 && draws.below(1_000_000) < u64::from(self.disorder.copies) {
-            // A copy of a copy would be one of something else: look for an original.
-            number = number.saturating_sub(1 + draws.below(COPIED));
-            let plain =
-                Generator { disorder: Disorder { copies: 0, ..self.disorder }, ..self.clone() };
-            return plain.event(number);
-        }
+        let copies = u64::from(self.disorder.copies);
+        let is_copy = copies > 0 && draws.below(1_000_000) < copies;
+        (draws, is_copy)
+    }
+
+    #[inline]
+    fn original(&self, number: u64, mut draws: Draws) -> Event {
         let time = self.time(number);
         match number % ROUND {
             0 => Event::Person(self.person(number, time, &mut draws)),
@@ -307,6 +324,27 @@ mod tests {
         assert!(behind > 50_000, "{behind}");
         assert!((1_000..9_000).contains(&late), "{late}");
         assert!((4_000..5_500).contains(&copies), "{copies}");
+    }
+
+    #[test]
+    fn copies_are_of_events_shortly_before() {
+        let disorder = Disorder { copies: 100_000, ..Disorder::default() };
+        let generator = Generator::new(5, 1_000).disorder(disorder);
+        let mut seen: HashMap<Event, u64> = HashMap::new();
+        let mut copies = 0;
+        for number in 0..20_000 {
+            let event = generator.event(number);
+            match seen.get(&event) {
+                Some(first) => {
+                    assert!(number - first <= COPIED, "{number} is a copy of {first}");
+                    copies += 1;
+                }
+                // An event that is no copy is the one of its own number.
+                None => assert_eq!(event.time().micros(), generator.due(number)),
+            }
+            seen.entry(event).or_insert(number);
+        }
+        assert!((1_800..2_200).contains(&copies), "{copies} of 20,000 are copies");
     }
 
     #[test]
