@@ -14,7 +14,7 @@
 //!
 //! A row that finds its entry at once touches a single cache line. [`Store::warm`] asks for that line
 //! before it is needed; asked for a batch of rows, the lines come side by side instead of one after
-//! the other. Tables that fit no cache are three times as fast for it.
+//! the other.
 //!
 //! Nothing is ever taken out of it, so that it needs no tombstones: it is dropped as a whole.
 
