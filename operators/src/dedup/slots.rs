@@ -206,6 +206,7 @@ impl<K: Key, M: Mark> Slots<K, M> {
     }
 
     /// Remembers a key in a slot in which it is not known.
+    #[inline]
     pub fn insert(&mut self, slot: i64, hash: u64, key: K, mark: M) {
         debug_assert!(self.get(slot, hash, &key).is_none(), "one entry per key and slot");
         let place = self.place(slot);

@@ -185,6 +185,7 @@ impl<K: Key, M: Memory> DedupState<K, M> {
     ///
     /// The verdict is right for every row that is not late by the frontier that
     /// [`expire`](Self::expire) was last given.
+    #[inline]
     pub fn insert(&mut self, hash: u64, key: K, time: EventTime) -> Verdict {
         debug_assert_eq!(hash, key.stable_hash(), "the hash must be that of the key");
         if self.horizon().ttl().is_zero() {
