@@ -77,6 +77,8 @@ fetch() {
   mkdir -p "$cache"
   local work
   work=$(mktemp -d "$cache/fetch.XXXXXX")
+  # However this ends, half-fetched jars do not stay.
+  trap "rm -rf '$work'" EXIT
   cat >"$work/pom.xml" <<POM
 <project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
@@ -95,13 +97,13 @@ POM
   if ! (cd "$work" && timeout 900 mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
       -DincludeScope=runtime -DoutputDirectory="$work/libs") >"$work/mvn.log" 2>&1; then
     tail -n 5 "$work/mvn.log" >&2
-    rm -rf "$work"
     unavailable "the jars of Apache Kafka $kafka_version could not be fetched from Maven Central"
   fi
   touch "$work/libs/.complete"
   # Two starts at once: the first one to finish wins, the other throws its copy away.
   mv -T "$work/libs" "$libs" 2>/dev/null || [ -f "$libs/.complete" ] || { say "cannot write $libs"; exit 1; }
   rm -rf "$work"
+  trap - EXIT
   say "$(find "$libs" -name '*.jar' | wc -l) jars in $libs"
 }
 

@@ -27,8 +27,6 @@ const CLOSING: f64 = 10.0;
 const BOUND: i64 = 100_000;
 /// The greatest latency that is told apart, in microseconds.
 const MOST: u64 = 600_000_000;
-/// The load of the machine from which on a figure says nothing about the engine.
-const BUSY: f64 = 0.5;
 /// What is told of a distribution, in percent.
 pub const PERCENTILES: [f64; 6] = [50.0, 90.0, 99.0, 99.9, 99.99, 100.0];
 
@@ -122,7 +120,7 @@ impl Latency {
             tick: args.tick.as_secs_f64() * 1e3,
             keys: self.keys,
             load,
-            counts: load.is_some_and(|load| load < BUSY),
+            counts: machine::is_quiet(load),
             greatest,
             rates: rates.collect::<Result<_, Error>>()?,
         })
@@ -226,8 +224,9 @@ fn pipeline(
     let (times, mut seen) = (times.clone(), [histogram(), histogram()]);
     let rows = counts.parts().0.inspect_batch(move |_, rows| {
         let now = times.begun.elapsed().as_micros() as u64;
+        let mut counted = 0;
         for row in rows {
-            times.counted.fetch_add(row.data.value, Relaxed);
+            counted += row.data.value;
             let window = (row.data.window.start.micros().max(0) / WINDOW) as usize;
             for (from, seen) in [&times.read, &times.due].into_iter().zip(&mut seen) {
                 // Nothing is there for the windows that the end of the input closes.
@@ -236,6 +235,7 @@ fn pipeline(
                 }
             }
         }
+        times.counted.fetch_add(counted, Relaxed);
         let mut all = times.histograms.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         for (all, seen) in all.iter_mut().zip(&mut seen) {
             all.add(&*seen).expect("the histograms have the same bounds");

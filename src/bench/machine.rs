@@ -47,6 +47,11 @@ pub fn load() -> Option<f64> {
     load.split_whitespace().next()?.parse().ok()
 }
 
+/// Whether the machine had so little to do that wall times speak of the engine.
+pub fn is_quiet(load: Option<f64>) -> bool {
+    load.is_some_and(|load| load < 0.5)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,9 +1,7 @@
 //! What more workers bring.
 
 use super::Report;
-
-/// The load of the machine from which on wall times say nothing about the engine.
-const BUSY: f64 = 0.5;
+use crate::bench::machine;
 
 /// A table of events a second by query and number of workers, with the speed-up over the first and
 /// the share of it that each worker brings.
@@ -24,7 +22,7 @@ pub fn scaling(reports: &[Report]) -> String {
         }
         text.push('\n');
     }
-    if reports.iter().any(|report| report.load.is_none_or(|load| load >= BUSY)) {
+    if !reports.iter().all(|report| machine::is_quiet(report.load)) {
         text.push_str("speed-up not measured: the machine was busy before a start\n");
     }
     text

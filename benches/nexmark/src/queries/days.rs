@@ -10,7 +10,7 @@ use tiderace_operators::prelude::*;
 /// A day.
 pub const DAY: Duration = hours(24);
 
-/// In which of three bands a price is, in cents: below 100, below 10,000, the others.
+/// In which of three bands a price in cents is: below 10,000, below 1,000,000, the others.
 pub fn band(price: u64) -> usize {
     match price {
         ..10_000 => 0,
