@@ -22,6 +22,7 @@ pub mod dedup;
 pub mod events;
 pub mod events_time;
 pub mod flow;
+mod huge;
 pub mod input;
 pub mod join;
 pub mod key;
