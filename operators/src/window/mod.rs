@@ -68,12 +68,14 @@ mod aggregate;
 mod assign;
 #[cfg(feature = "calendar")]
 mod calendar;
+mod combine;
 mod cumulative;
 mod custom;
 mod firing;
 mod global;
 mod many;
 mod pane;
+mod parts;
 mod pool;
 mod running;
 mod slices;
