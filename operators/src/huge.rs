@@ -5,7 +5,11 @@
 //! to be looked up before it waits for the memory. With pages of 2 MiB there are fifty, and there are
 //! five hundred times fewer to be mapped while the table grows.
 
+use std::alloc::Layout;
 use std::mem::size_of;
+use std::ptr::NonNull;
+
+use allocator_api2::alloc::{AllocError, Allocator, Global};
 
 /// Memory of less than this is not worth a page of 2 MiB.
 const WORTH: usize = 4 << 20;
@@ -15,6 +19,27 @@ pub(crate) fn with_capacity<T>(values: usize) -> Vec<T> {
     let all = Vec::with_capacity(values);
     advise(all.as_ptr() as usize, all.capacity() * size_of::<T>());
     all
+}
+
+/// Gives a table the memory that every other gets, in large pages if it is large.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Huge;
+
+// SAFETY: all memory is that of the global allocator, which gets it back as it gave it.
+#[allow(unsafe_code)]
+unsafe impl Allocator for Huge {
+    #[inline]
+    fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
+        let memory = Global.allocate(layout)?;
+        advise(memory.cast::<u8>().addr().get(), memory.len());
+        Ok(memory)
+    }
+
+    #[inline]
+    unsafe fn deallocate(&self, memory: NonNull<u8>, layout: Layout) {
+        // SAFETY: the caller's promises are those that are asked for here.
+        unsafe { Global.deallocate(memory, layout) };
+    }
 }
 
 #[cfg(all(target_os = "linux", not(miri)))]

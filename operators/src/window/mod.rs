@@ -65,6 +65,7 @@
 //! ```
 
 mod aggregate;
+mod ahead;
 mod assign;
 #[cfg(feature = "calendar")]
 mod calendar;
