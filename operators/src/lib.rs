@@ -41,6 +41,7 @@ pub mod time;
 pub mod view;
 pub mod watermark;
 pub mod window;
+pub mod wire;
 
 /// What a program on this library usually needs.
 pub mod prelude {
