@@ -8,6 +8,7 @@ mod feed;
 pub mod latency;
 pub mod machine;
 pub mod nexmark;
+pub mod plot;
 mod tally;
 
 pub use tally::{Sum, Tally};
