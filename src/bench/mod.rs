@@ -9,6 +9,8 @@ pub mod latency;
 pub mod machine;
 pub mod nexmark;
 pub mod plot;
+mod stage;
 mod tally;
 
+pub use stage::Measured;
 pub use tally::{Sum, Tally};
