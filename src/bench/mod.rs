@@ -9,8 +9,10 @@ pub mod latency;
 pub mod machine;
 pub mod nexmark;
 pub mod plot;
+mod progress;
 mod stage;
 mod tally;
+pub mod work;
 
 pub use stage::Measured;
 pub use tally::{Sum, Tally};

@@ -20,7 +20,7 @@ use crate::{BOUND, Event, Load};
 /// that wait for each other at every step do little else.
 pub const IN_FLIGHT: u64 = 400_000;
 /// Rows handed over in one activation.
-const BATCH: u64 = 8_192;
+pub const BATCH: u64 = 8_192;
 /// How long a source that may not go on waits before it looks again.
 const LOOK: Duration = Duration::from_micros(100);
 
@@ -76,11 +76,11 @@ impl Share {
 }
 
 /// Ticks that end when their time is over, or with so many rows.
-pub fn by_time(tick: Duration, rows: u64) -> impl FnMut(u64) -> bool {
+pub fn by_time(tick: Duration, rows: u64) -> impl FnMut(u64, bool) -> bool {
     let mut since: Option<Instant> = None;
-    move |so_far| {
+    move |so_far, must| {
         let now = Instant::now();
-        let ends = so_far >= rows || now - *since.get_or_insert(now) >= tick;
+        let ends = must || so_far >= rows || now - *since.get_or_insert(now) >= tick;
         if ends {
             since = None;
         }
@@ -89,14 +89,15 @@ pub fn by_time(tick: Duration, rows: u64) -> impl FnMut(u64) -> bool {
 }
 
 /// A source of which each worker makes the events that are its own, with the marks of a bounded
-/// policy. It is asked after every batch whether the tick, which has so many rows so far, ends.
+/// policy. `ends` is asked after every batch whether the tick ends, which has so many rows so far; it
+/// is told if the tick must end, because these were the last rows or all that may be in flight.
 pub fn source<'scope>(
     scope: Scope<'scope, u64>,
     share: Share,
     events: u64,
     in_flight: u64,
     make: impl Fn(u64) -> (i64, Event) + 'static,
-    ends: impl FnMut(u64) -> bool + 'static,
+    ends: impl FnMut(u64, bool) -> bool + 'static,
     done: probe::Handle<u64>,
 ) -> Events<'scope, u64, Event> {
     let index = scope.index() as u64;
@@ -141,8 +142,8 @@ pub fn source<'scope>(
                 }
             }
             let ended = next >= events;
-            // Both are asked, so that a tick that ends otherwise starts the next one's time as well.
-            if ends(in_tick) | ended | (ahead + in_tick >= in_flight) {
+            let must = ended || ahead + in_tick >= in_flight;
+            if ends(in_tick, must) | must {
                 let (standing, frontier) = match ended {
                     true => (Standing::Finished, EventTime::MAX),
                     false => (Standing::Active, EventTime::from_micros(newest - BOUND)),
@@ -170,8 +171,8 @@ mod tests {
     #[test]
     fn ticks_end_by_rows_and_by_time() {
         let mut by_rows = by_time(Duration::from_secs(3_600), 10);
-        assert!(!by_rows(9) && by_rows(10) && !by_rows(1));
+        assert!(!by_rows(9, false) && by_rows(10, false) && !by_rows(1, false) && by_rows(2, true));
         let mut by_time = by_time(Duration::ZERO, u64::MAX);
-        assert!(by_time(1) && by_time(2));
+        assert!(by_time(1, false) && by_time(2, false));
     }
 }

@@ -21,6 +21,6 @@ mod view;
 mod window;
 
 pub use event::{BOUND, Event, Load, event, mix};
-pub use feed::{Feed, IN_FLIGHT, Share, by_time, source};
+pub use feed::{BATCH, Feed, IN_FLIGHT, Share, by_time, source};
 pub use row::{Agrees, Row, Run, WORKS, Work};
 pub use tally::{Shared, Tally, Totals};

@@ -1,0 +1,59 @@
+//! The rows as bars.
+
+use super::Report;
+use crate::bench::plot::{Bar, Bars, Group};
+
+/// Events in a second of processor time, by number of keys and of workers.
+pub fn chart(reports: &[Report]) -> String {
+    let group = |report: &Report, of: &super::OfKeys| {
+        let workers = match reports.len() {
+            1 => String::new(),
+            _ => format!(", {} workers", report.workers),
+        };
+        let bar = |line: &super::Line| {
+            let value = if line.nanos > 0.0 { 1e9 / line.nanos } else { f64::NAN };
+            Bar { name: line.row.clone(), value, floor: line.floor.is_none() }
+        };
+        let name = format!("{} keys{workers}", of.keys);
+        Group { name, bars: of.rows.iter().map(bar).collect() }
+    };
+    let groups = reports.iter().flat_map(|report| report.keys.iter().map(move |of| (report, of)));
+    let groups = groups.map(|(report, of)| group(report, of)).collect();
+    let title = reports.first().map_or(String::new(), |first| {
+        let Report { work, processes, workers, .. } = first;
+        format!("{work}, {processes} × {workers} workers")
+    });
+    let title = title + ": bare loops, and the operators beside them";
+    Bars { title, unit: "events in a second of processor time".to_owned(), groups }.svg()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::work::{Line, OfKeys};
+
+    #[test]
+    fn every_row_is_there() {
+        let line = |row: &str, nanos: f64| Line {
+            row: row.to_owned(),
+            events: 1,
+            per_second: 1.0,
+            nanos,
+            without_making: nanos,
+            floor: None,
+            beside: None,
+            results: 1,
+            memory: 0.0,
+            right: None,
+            lost: None,
+        };
+        let rows = vec![line("bare loop", 10.0), line("tumbling", 20.0), line("none", 0.0)];
+        let keys = vec![OfKeys { keys: 1_000, making: 0.0, rows }];
+        let report = Report { work: "window".to_owned(), workers: 2, keys, ..Report::default() };
+        let svg = chart(&[report]);
+        for text in ["bare loop", "tumbling", ">100M<", ">50M<", "1000 keys", "window"] {
+            assert!(svg.contains(text), "{text} in {svg}");
+        }
+        assert!(!svg.contains("inf") && !svg.contains("NaN"));
+    }
+}
