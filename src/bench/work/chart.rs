@@ -34,19 +34,7 @@ mod tests {
 
     #[test]
     fn every_row_is_there() {
-        let line = |row: &str, nanos: f64| Line {
-            row: row.to_owned(),
-            events: 1,
-            per_second: 1.0,
-            nanos,
-            without_making: nanos,
-            floor: None,
-            beside: None,
-            results: 1,
-            memory: 0.0,
-            right: None,
-            lost: None,
-        };
+        let line = |row: &str, nanos| Line { row: row.to_owned(), nanos, ..Line::default() };
         let rows = vec![line("bare loop", 10.0), line("tumbling", 20.0), line("none", 0.0)];
         let keys = vec![OfKeys { keys: 1_000, making: 0.0, rows }];
         let report = Report { work: "window".to_owned(), workers: 2, keys, ..Report::default() };

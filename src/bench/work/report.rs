@@ -27,7 +27,7 @@ pub struct Report {
 }
 
 /// What was found with so many keys.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct OfKeys {
     /// How many keys.
     pub keys: u64,
@@ -38,7 +38,7 @@ pub struct OfKeys {
 }
 
 /// What was found about a row.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Line {
     /// Its name.
     pub row: String,

@@ -42,19 +42,8 @@ mod tests {
     fn report(workers: usize, per_second: f64, load: f64) -> Report {
         let (row, times) = ("bare loop".to_owned(), 1.0);
         let floor = Beside { row, times, without_making: times };
-        let line = Line {
-            row: "tumbling".to_owned(),
-            events: 1,
-            per_second,
-            nanos: 1.0,
-            without_making: 1.0,
-            floor: Some(floor),
-            beside: None,
-            results: 1,
-            memory: 0.0,
-            right: None,
-            lost: None,
-        };
+        let (row, floor) = ("tumbling".to_owned(), Some(floor));
+        let line = Line { row, per_second, floor, ..Line::default() };
         let loops = Line { row: "bare loop".to_owned(), floor: None, ..line.clone() };
         let keys = vec![OfKeys { keys: 10, making: 0.0, rows: vec![loops, line] }];
         Report { workers, load: Some(load), keys, ..Report::default() }

@@ -66,11 +66,16 @@ pub fn run(work: &str, args: WorkArgs) -> Result<i32, Error> {
     if let Some(file) = plot {
         plot::write(&file, &chart(&reports))?;
     }
+    verdict(work, &reports)
+}
+
+/// The exit code: it is our bug if a row gave what it should not.
+fn verdict(work: &str, reports: &[Report]) -> Result<i32, Error> {
     match reports.iter().all(Report::is_right) {
         true => Ok(0),
         false => {
-            Err(Error::new(Kind::Bug, format!("{work}: a row gave other results than its floor"))
-                .hint("please report it, with the command line"))
+            let message = format!("{work}: a row gave other results than its floor");
+            Err(Error::new(Kind::Bug, message).hint("please report it, with the command line"))
         }
     }
 }
@@ -81,4 +86,25 @@ fn tables(reports: &[Report]) -> String {
         text.push(scaling(reports));
     }
     text.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::work::{Line, OfKeys};
+
+    #[test]
+    fn a_wrong_row_is_our_bug() {
+        let report = |right| {
+            let line = Line { right, ..Line::default() };
+            Report {
+                keys: vec![OfKeys { rows: vec![line], ..OfKeys::default() }],
+                ..Report::default()
+            }
+        };
+        assert!(verdict("window", &[report(None), report(Some(true))]).is_ok());
+        let error = verdict("window", &[report(Some(true)), report(Some(false))]).unwrap_err();
+        assert_eq!(error.kind().exit_code(), 70);
+        assert!(error.to_string().contains("window"));
+    }
 }
