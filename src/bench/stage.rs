@@ -95,13 +95,16 @@ pub fn finish(worker: &mut Worker<'_>, what: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Works for a moment, and says whether there is more to do.
+/// Works for a moment, and says whether there is more to do. A run that is stopped has measured
+/// nothing.
 fn step(worker: &mut Worker<'_>, what: &str) -> Result<bool, Error> {
     let more = worker.timely().step_or_park(Some(LOOK));
-    match worker.process().failed() {
-        true => Err(Error::new(Kind::Failed, format!("{what} has failed"))),
-        false => Ok(more),
-    }
+    let why = match (worker.process().failed(), worker.process().stopping()) {
+        (true, _) => format!("{what} has failed"),
+        (_, true) => format!("stopped at `{what}`, before everything was measured"),
+        _ => return Ok(more),
+    };
+    Err(Error::new(Kind::Failed, why))
 }
 
 /// What a process spends while all its workers do something. At the end it is asked how many rows were
