@@ -7,12 +7,12 @@ use hashbrown::HashSet;
 use tiderace_operators::dedup::{Bloom, Horizon};
 use tiderace_operators::prelude::*;
 
-use crate::floor::making;
+use crate::floor::{keys, making};
 use crate::tally::hash;
 use crate::{Agrees, Feed, Load, Row, Tally, Totals, Work};
 
 pub const WORK: Work =
-    Work { name: "dedup", events: 3_000_000, keys: &[1_000, 1_000_000, 100_000_000], rows };
+    Work { name: "dedup", events: 4_000_000, keys: &[1_000, 1_000_000, 100_000_000], rows };
 
 /// The share of events that a Bloom filter may lose, of those that are not copies.
 const MAY_LOSE: f64 = 0.001;
@@ -31,12 +31,11 @@ fn rows() -> Vec<Row> {
 /// A hash set of all keys.
 fn bare(load: Load) -> Totals {
     let (mut seen, mut totals) = (HashSet::new(), Totals::default());
-    for number in 0..load.events {
-        let (_, (key, _)) = load.event(number);
+    keys(load, |key| {
         if seen.insert(key) {
             totals.add(hash([key]));
         }
-    }
+    });
     totals
 }
 

@@ -12,7 +12,7 @@ use timely::dataflow::operators::vec::Map;
 use crate::floor::making;
 use crate::{Agrees, Feed, Load, Row, Tally, Totals, Work, mix};
 
-pub const WORK: Work = Work { name: "exchange", events: 20_000_000, keys: &[1_000], rows };
+pub const WORK: Work = Work { name: "exchange", events: 60_000_000, keys: &[1_000], rows };
 
 /// What is sent.
 type Sent = (i64, u64, f64);

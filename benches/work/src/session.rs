@@ -13,7 +13,7 @@ use crate::{Agrees, Feed, Load, Row, Tally, Totals, Work};
 /// The pause that ends a session, in microseconds.
 const GAP: i64 = 1_000_000;
 
-pub const WORK: Work = Work { name: "session", events: 2_500_000, keys: &[1_000, 1_000_000], rows };
+pub const WORK: Work = Work { name: "session", events: 2_000_000, keys: &[1_000, 1_000_000], rows };
 
 fn rows() -> Vec<Row> {
     vec![

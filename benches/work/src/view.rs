@@ -11,11 +11,11 @@ use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Inspect;
 use timely::dataflow::operators::generic::Operator;
 
-use crate::floor::making;
+use crate::floor::{keys, making};
 use crate::tally::hash;
 use crate::{Agrees, Feed, Load, Row, Tally, Totals, Work};
 
-pub const WORK: Work = Work { name: "view", events: 1_500_000, keys: &[1_000, 1_000_000], rows };
+pub const WORK: Work = Work { name: "view", events: 4_000_000, keys: &[1_000, 1_000_000], rows };
 
 fn rows() -> Vec<Row> {
     vec![
@@ -29,10 +29,7 @@ fn rows() -> Vec<Row> {
 /// A hash map with a count per key.
 fn bare(load: Load) -> Totals {
     let mut counts = HashMap::<u64, u64>::new();
-    for number in 0..load.events {
-        let (_, (key, _)) = load.event(number);
-        *counts.entry(key).or_default() += 1;
-    }
+    keys(load, |key| *counts.entry(key).or_default() += 1);
     let mut totals = Totals::default();
     counts.into_iter().for_each(|(key, count)| totals.add(hash([key, count])));
     totals

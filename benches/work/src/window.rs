@@ -18,7 +18,7 @@ const SLICES: i64 = 60;
 /// From one of these windows to the next.
 const SLIDE: i64 = WINDOW / SLICES;
 
-pub const WORK: Work = Work { name: "window", events: 2_000_000, keys: &[1_000, 1_000_000], rows };
+pub const WORK: Work = Work { name: "window", events: 5_000_000, keys: &[1_000, 1_000_000], rows };
 
 fn rows() -> Vec<Row> {
     vec![
@@ -32,9 +32,9 @@ fn rows() -> Vec<Row> {
             .tick(millis(1))
             .gives(BARE, Agrees::Wholly)
             .beside(TUMBLING),
-        Row::bare("bare sliding count", bare_sliding).part(4),
+        Row::bare("bare sliding count", bare_sliding).part(16),
         Row::flow("sliding count 60:1", sliding)
-            .part(4)
+            .part(16)
             .gives("bare sliding count", Agrees::Wholly)
             .beside(TUMBLING),
     ]

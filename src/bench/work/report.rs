@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Plan, Run, Told};
-use tiderace_work::{Agrees, Row};
+use tiderace_work::{Agrees, Load, Row};
 
 /// The results of a work.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -81,7 +81,7 @@ impl Report {
         let rows = (plan.work.rows)();
         let of_keys = |(&keys, runs): (&u64, &Vec<Vec<Run>>)| {
             let making = nanos(&runs[0], plan.events);
-            let found = Found { rows: &rows, runs, events: plan.events, making };
+            let found = Found { rows: &rows, runs, load: plan.load(keys), making };
             OfKeys { keys, making, rows: (1..rows.len()).map(|at| found.line(at)).collect() }
         };
         Report {
@@ -175,7 +175,7 @@ fn nanos(runs: &[Run], events: u64) -> f64 {
 struct Found<'a> {
     rows: &'a [Row],
     runs: &'a [Vec<Run>],
-    events: u64,
+    load: Load,
     making: f64,
 }
 
@@ -186,7 +186,7 @@ impl Found<'_> {
     }
 
     fn nanos(&self, at: usize) -> f64 {
-        nanos(&self.runs[at], self.events / self.rows[at].part)
+        nanos(&self.runs[at], self.rows[at].load(self.load).events)
     }
 
     fn beside(&self, at: usize, other: &str) -> Beside {
@@ -205,7 +205,7 @@ impl Found<'_> {
 
     fn line(&self, at: usize) -> Line {
         let (row, runs) = (&self.rows[at], &self.runs[at]);
-        let events = self.events / row.part;
+        let events = row.load(self.load).events;
         let wall = runs.iter().map(|run| run.measured.wall).min().unwrap_or(0);
         let memory = runs.iter().map(|run| run.measured.memory).max().unwrap_or(0);
         let results = |at: usize| self.runs[at].first().map_or(0, |run| run.totals.results);

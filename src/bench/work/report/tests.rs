@@ -14,7 +14,7 @@ fn plan() -> Plan {
 fn told(plan: &Plan) -> Told {
     let of_row = |row: &Row| {
         let nanos = if row.floor.is_none() && row.name.contains("making") { 20 } else { 100 };
-        let cpu = nanos * plan.events / row.part;
+        let cpu = nanos * row.load(plan.load(10)).events;
         let measured = Measured { wall: 2 * cpu, cpu, memory: 3 << 20, sent: 7 };
         let slower = Measured { wall: 3 * cpu, cpu: 2 * cpu, ..measured };
         let totals = Totals { results: 7, sum: 1 };
