@@ -19,10 +19,10 @@ pub fn chart(reports: &[Report]) -> String {
     };
     let groups = reports.iter().flat_map(|report| report.keys.iter().map(move |of| (report, of)));
     let groups = groups.map(|(report, of)| group(report, of)).collect();
-    let title = reports.first().map_or(String::new(), |first| {
-        let Report { work, processes, workers, .. } = first;
-        format!("{work}, {processes} × {workers} workers")
-    });
+    let title = match reports {
+        [one] => format!("{}, {} × {} workers", one.work, one.processes, one.workers),
+        _ => reports.first().map_or(String::new(), |first| first.work.clone()),
+    };
     let title = title + ": bare loops, and the operators beside them";
     Bars { title, unit: "events in a second of processor time".to_owned(), groups }.svg()
 }
