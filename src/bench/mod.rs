@@ -8,6 +8,11 @@ mod feed;
 pub mod latency;
 pub mod machine;
 pub mod nexmark;
+pub mod plot;
+mod progress;
+mod stage;
 mod tally;
+pub mod work;
 
+pub use stage::Measured;
 pub use tally::{Sum, Tally};

@@ -1,5 +1,7 @@
 //! `tiderace bench`: what this engine does, how fast, on this machine.
 
+mod work;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -23,6 +25,18 @@ pub struct BenchArgs {
 enum What {
     Nexmark(Box<NexmarkArgs>),
     Latency(Box<LatencyArgs>),
+    /// Windows by key, beside a loop over hash maps.
+    Window(Box<work::WorkArgs>),
+    /// Deduplication, exact and with a filter that may lose events, beside a set.
+    Dedup(Box<work::WorkArgs>),
+    /// Joins by time, window and version, beside loops over hash maps.
+    Join(Box<work::WorkArgs>),
+    /// Sessions, beside a loop over a hash map and beside windows.
+    Session(Box<work::WorkArgs>),
+    /// A count per key that is kept up to date, beside differential dataflow's own.
+    View(Box<work::WorkArgs>),
+    /// What it costs to bring rows to another thread or process.
+    Exchange(Box<work::WorkArgs>),
 }
 
 /// The queries of NEXMark, an auction house as a stream.
@@ -113,6 +127,12 @@ pub fn run(args: BenchArgs) -> Result<i32, Error> {
     match args.what {
         What::Nexmark(args) => nexmark(*args),
         What::Latency(args) => latency(*args),
+        What::Window(args) => work::run("window", *args),
+        What::Dedup(args) => work::run("dedup", *args),
+        What::Join(args) => work::run("join", *args),
+        What::Session(args) => work::run("session", *args),
+        What::View(args) => work::run("view", *args),
+        What::Exchange(args) => work::run("exchange", *args),
     }
 }
 
