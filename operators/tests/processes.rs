@@ -7,6 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tiderace_operators::prelude::*;
 use tiderace_operators::testing::{Feed, Out, Row, Workers, cases, feeds_of, run, run_cut};
+use tiderace_operators::wire::{Abomonated, Columns, Serial};
 
 /// A result in words, and how many times it is added.
 type Result = (String, i64);
@@ -64,6 +65,27 @@ fn once(inputs: &[Events<'_, u64, Row>], out: &Out<Result>) {
     out.changes(&last, |row| (words("last", &row.data.data), row.data.diff));
 }
 
+/// Rows that travel in each of the codecs, and those that were late as they were.
+fn codecs(inputs: &[Events<'_, u64, Row>], out: &Out<Result>) {
+    let pairs = inputs[0].map(|row| (u64::from(row.key), row.value));
+    let keyed = pairs.key_by(|pair| pair.0);
+    let tumbling = || Tumbling::every(micros(20));
+    let serial = keyed.clone().exchange_as("serial", Serial).window(tumbling());
+    let columns = keyed.exchange_as("columns", Columns).window(tumbling());
+    let sum = Sum::of(|row: &(u64, i64)| row.1);
+    for (name, windows) in [("serial", serial), ("columns", columns)] {
+        let sums = windows.aggregate(&format!("{name} windows"), sum);
+        out.gather(&sums, move |row| (words(name, row), 1));
+        out.gather(&sums.late(), move |row| (words(name, row), 1));
+    }
+    let plain = inputs[1].map(|row| [u64::from(row.key), row.value as u64]);
+    let plain = plain.key_by(|words| words[0]).exchange_as("abomonated", Abomonated);
+    let last = plain.session(Session::gap(micros(9)));
+    let last = last.aggregate("sessions", Last::of(|words: &[u64; 2]| words[1]));
+    out.gather(&last, |row| (words("abomonated", row), 1));
+    out.gather(&last.late(), |row| (words("abomonated", row), 1));
+}
+
 fn check(
     feed: &Feed<Row>,
     cut: usize,
@@ -89,6 +111,11 @@ proptest! {
     #[test]
     fn corrections_and_views(feed in feeds_of(2), cut in 0usize..120) {
         check(&feed, cut, corrections)?;
+    }
+
+    #[test]
+    fn rows_in_codecs(feed in feeds_of(2), cut in 0usize..120) {
+        check(&feed, cut, codecs)?;
     }
 
     #[test]

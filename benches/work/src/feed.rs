@@ -21,6 +21,8 @@ use crate::{BOUND, Event, Load};
 pub const IN_FLIGHT: u64 = 400_000;
 /// Rows handed over in one activation.
 pub const BATCH: u64 = 8_192;
+/// Rows in a container: as much memory as timely fills before it sends one.
+const CONTAINER: u64 = 256;
 /// How long a source that may not go on waits before it looks again.
 const LOOK: Duration = Duration::from_micros(100);
 
@@ -112,7 +114,7 @@ pub fn source<'scope>(
     let (probe, mut ends) = (done.clone(), ends);
     builder.build(move |caps| {
         let mut caps = Some(caps);
-        let (mut next, mut newest) = (first, i64::MIN);
+        let (mut next, mut newest, mut batch) = (first, i64::MIN, Vec::new());
         // Rows of the current tick, and ticks that are not over everywhere with their rows.
         let (mut in_tick, mut open) = (0, VecDeque::<(u64, u64)>::new());
         move |_| {
@@ -126,20 +128,21 @@ pub fn source<'scope>(
                 activator.activate_after(LOOK);
                 return;
             }
-            {
-                let mut output = rows.activate();
-                let mut session = output.session(&held[0]);
-                let until = events.min(next + BATCH * step);
-                while next < until {
-                    let (time, data) = make(next);
+            let until = events.min(next + BATCH * step);
+            while next < until {
+                let some = (until - next).div_ceil(step).min(CONTAINER);
+                batch.extend((0..some).map(|at| {
+                    let (time, data) = make(next + at * step);
                     let frontier = newest.saturating_sub(BOUND);
                     newest = newest.max(time);
                     let time = EventTime::from_micros(time);
                     let behind = time.behind(EventTime::from_micros(frontier));
-                    session.give(Timed { time, behind, data });
-                    next += step;
-                    in_tick += 1;
-                }
+                    Timed { time, behind, data }
+                }));
+                in_tick += some;
+                next += some * step;
+                rows.activate().session(&held[0]).give_container(&mut batch);
+                batch.clear();
             }
             let ended = next >= events;
             let must = ended || ahead + in_tick >= in_flight;

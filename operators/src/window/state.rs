@@ -86,7 +86,7 @@ impl<K: Key, F, A, S, W: SideBySide> Windows<K, F, A, S, W> {
     }
 
     /// The bucket for a row at this time; `None` if the window's state is gone for the row.
-    #[inline]
+    #[inline(always)]
     fn place(&mut self, time: EventTime, seen: EventTime) -> Option<usize> {
         if let Some(place) = self.run
             && self.buckets[place].window.contains(time)
@@ -98,6 +98,7 @@ impl<K: Key, F, A, S, W: SideBySide> Windows<K, F, A, S, W> {
     }
 
     /// The same for a row that is not in the window of the row before.
+    #[inline(never)]
     fn find(&mut self, time: EventTime, seen: EventTime) -> Option<usize> {
         // Windows lie side by side: one that is open and has the instant in it is the one.
         let after = (Bound::Excluded(time), Bound::Unbounded);
@@ -117,7 +118,7 @@ impl<K: Key, F, A, S, W: SideBySide> Windows<K, F, A, S, W> {
 
     /// Takes in a row of which it is known where it belongs. Whether its key is new there; `None` if it
     /// is late.
-    #[inline]
+    #[inline(always)]
     fn add<D>(&mut self, place: Option<usize>, hash: u64, key: K, row: &Timed<D>) -> Option<bool>
     where
         A: Aggregate<D, State = S>,
