@@ -90,8 +90,14 @@ struct Times {
     memory: AtomicU64,
 }
 
-fn histogram() -> Histogram<u64> {
+/// An empty distribution of times in microseconds.
+pub fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, MOST, 3).expect("the bounds are in order")
+}
+
+/// A distribution at [`PERCENTILES`].
+pub fn percentiles(of: &Histogram<u64>) -> [u64; 6] {
+    PERCENTILES.map(|percent| of.value_at_percentile(percent))
 }
 
 impl Latency {
@@ -140,10 +146,9 @@ impl Latency {
 
     fn at_rate(&self, rate: f64, share: Option<f64>, times: &Times) -> AtRate {
         let histograms = times.histograms.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let at = |of: &Histogram<u64>| PERCENTILES.map(|percent| of.value_at_percentile(percent));
         let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
         let memory = [times.memory.load(Relaxed), machine::memory()].map(mib);
-        let [read, due] = [at(&histograms[0]), at(&histograms[1])];
+        let [read, due] = [percentiles(&histograms[0]), percentiles(&histograms[1])];
         AtRate { rate, share, results: histograms[0].len(), read, due, memory }
     }
 
@@ -260,7 +265,7 @@ impl Times {
 impl Report {
     /// The results as a table.
     pub fn table(&self) -> String {
-        let load = self.load.map_or("unknown".to_owned(), |load| format!("{load:.2}"));
+        let load = machine::load_text(self.load);
         let counts = match self.counts {
             true => "",
             false => ": too busy, so that latencies are not measured but only shown",

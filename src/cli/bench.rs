@@ -1,5 +1,8 @@
 //! `tiderace bench`: what this engine does, how fast, on this machine.
 
+mod json;
+mod kafka;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -23,6 +26,8 @@ pub struct BenchArgs {
 enum What {
     Nexmark(Box<NexmarkArgs>),
     Latency(Box<LatencyArgs>),
+    Json(Box<json::JsonArgs>),
+    Kafka(Box<kafka::KafkaArgs>),
 }
 
 /// The queries of NEXMark, an auction house as a stream.
@@ -113,6 +118,8 @@ pub fn run(args: BenchArgs) -> Result<i32, Error> {
     match args.what {
         What::Nexmark(args) => nexmark(*args),
         What::Latency(args) => latency(*args),
+        What::Json(args) => json::run(*args),
+        What::Kafka(args) => kafka::run(*args),
     }
 }
 
@@ -176,6 +183,46 @@ fn latency(args: LatencyArgs) -> Result<i32, Error> {
     match args.json {
         true => print_json(&report),
         false => super::print(&report.table()),
+    }
+}
+
+/// Refuses numbers that are zero.
+fn positive(numbers: &[(&str, u64)]) -> Result<(), Error> {
+    match numbers.iter().find(|(_, number)| *number == 0) {
+        Some((name, _)) => Err(Error::new(Kind::Usage, format!("{name} must be at least 1"))),
+        None => Ok(()),
+    }
+}
+
+/// The brokers that were asked for: on the command line, or in the environment.
+#[cfg(feature = "kafka")]
+fn brokers(given: Option<String>) -> Option<String> {
+    given.or_else(|| std::env::var("KAFKA_BOOTSTRAP").ok()).filter(|address| !address.is_empty())
+}
+
+/// What a build without Kafka says.
+#[cfg(not(feature = "kafka"))]
+fn no_kafka(what: &str) -> Error {
+    Error::new(Kind::Usage, format!("this build has no Kafka: {what} needs the feature `kafka`"))
+}
+
+/// Prints a report, as JSON or as a table.
+fn shown(
+    json: bool,
+    report: &impl serde::Serialize,
+    table: impl FnOnce() -> String,
+) -> Result<i32, Error> {
+    match json {
+        true => print_json(report),
+        false => super::print(&table()),
+    }
+}
+
+/// A benchmark whose results differ from a loop's has failed, whatever it has measured.
+fn right(right: bool) -> Result<i32, Error> {
+    match right {
+        true => Ok(0),
+        false => Err(Error::new(Kind::Bug, "the results of the windows are not those of a loop")),
     }
 }
 
