@@ -14,6 +14,7 @@ mod lines;
 pub mod machine;
 pub mod nexmark;
 mod reading;
+pub mod plot;
 mod tally;
 mod windowed;
 
