@@ -13,10 +13,12 @@ pub mod latency;
 mod lines;
 pub mod machine;
 pub mod nexmark;
-mod reading;
 pub mod plot;
+mod reading;
+mod stage;
 mod tally;
 mod windowed;
 
 pub use cost::Cost;
+pub use stage::Measured;
 pub use tally::{Sum, Tally};

@@ -11,14 +11,16 @@ mod run;
 mod scaling;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Barrier};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 pub use report::{Line, Report};
 pub use scaling::scaling;
 
-use super::{Sum, Tally, machine};
+pub use super::stage::Measured;
+use super::stage::{self, Stage};
+use super::{Sum, machine};
 use crate::error::{Error, Kind};
 use crate::runtime::{LaunchArgs, Outcome, Process, execute_with};
 use tiderace_nexmark::{Event, Generator, NAMES, Query, Visit, visit};
@@ -61,31 +63,6 @@ pub fn queries(list: &str) -> Result<Vec<String>, Error> {
         .collect()
 }
 
-/// What one process measured of one run.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-pub struct Measured {
-    /// Wall time in nanoseconds.
-    pub wall: u64,
-    /// Processor time in nanoseconds.
-    pub cpu: u64,
-    /// The most memory that was in use, beyond that before the run, in bytes.
-    pub memory: u64,
-    /// Rows and corrections that came out.
-    pub sent: u64,
-}
-
-impl Measured {
-    /// Together with what another process measured of the same run.
-    fn and(self, other: Measured) -> Measured {
-        Measured {
-            wall: self.wall.max(other.wall),
-            cpu: self.cpu + other.cpu,
-            memory: self.memory + other.memory,
-            sent: self.sent + other.sent,
-        }
-    }
-}
-
 /// What one process has to say at its end.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Told {
@@ -109,8 +86,7 @@ impl Suite {
         let outcome = execute_with(args, move |worker| {
             let told = run::all(worker, &on_workers, &stage)?;
             if let Some(told) = told {
-                let bytes = postcard::to_stdvec(&told).expect("numbers can be written to memory");
-                worker.process().publish_final(bytes)?;
+                stage::tell(worker, &told)?;
             }
             Ok(())
         })?;
@@ -133,13 +109,9 @@ impl Suite {
 }
 
 /// Sums up what all processes said.
-fn gather(process: &Arc<Process>) -> Result<Told, Error> {
+fn gather(process: &Process) -> Result<Told, Error> {
     let mut all = Told::default();
-    for (index, bytes) in process.snapshots() {
-        let told: Told = postcard::from_bytes(&bytes).map_err(|error| {
-            let message = format!("cannot read what process {index} measured");
-            Error::new(Kind::Bug, message).caused_by(error)
-        })?;
+    for told in stage::told::<Told>(process)? {
         if all.making.is_empty() {
             all = told;
             continue;
@@ -167,31 +139,5 @@ impl Visit for Naive<'_> {
             sum.add(&row, times, &mut buffer);
         }
         sum
-    }
-}
-
-/// Where the workers of a process meet between the queries.
-struct Stage {
-    barrier: Barrier,
-    tally: std::sync::Mutex<Arc<Tally>>,
-}
-
-impl Stage {
-    fn new(workers: usize) -> Self {
-        Stage { barrier: Barrier::new(workers), tally: std::sync::Mutex::default() }
-    }
-
-    /// Waits for the other workers of this process.
-    fn meet(&self) {
-        self.barrier.wait();
-    }
-
-    /// Where to count now.
-    fn tally(&self) -> Arc<Tally> {
-        self.tally.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
-    }
-
-    fn set(&self, tally: Tally) {
-        *self.tally.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Arc::new(tally);
     }
 }

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use timely::dataflow::operators::Inspect;
 
 use super::by_minute::ByMinute;
-use super::{Measured, Stage, Suite, Told};
+use super::{Suite, Told};
 use crate::bench::feed::{Feed, Pace};
-use crate::bench::{Sum, Tally, machine};
+use crate::bench::stage::{Stage, leads, measure};
+use crate::bench::{Sum, Tally};
 use crate::error::{Error, Kind};
 use crate::prelude::*;
 use crate::runtime::Worker;
@@ -24,7 +25,7 @@ pub fn all(worker: &mut Worker<'_>, suite: &Suite, stage: &Stage) -> Result<Opti
     let mut told = Told::default();
     for _ in 0..suite.runs {
         let (index, peers) = (worker.index() as u64, worker.peers());
-        told.making.push(measure(worker, stage, |_| {
+        told.making.push(measure(worker, stage, Tally::sent, |_| {
             let mut last = EventTime::MIN;
             for number in (index..suite.events).step_by(peers) {
                 last = last.max(std::hint::black_box(suite.generator.event(number)).time());
@@ -37,15 +38,16 @@ pub fn all(worker: &mut Worker<'_>, suite: &Suite, stage: &Stage) -> Result<Opti
     // Run by run, so that a slow moment of the machine does not hit one query alone.
     for _ in 0..suite.runs {
         for (query, measured) in suite.queries.iter().zip(&mut told.queries) {
-            reset(worker, stage, Tally::default());
-            measured
-                .push(measure(worker, stage, |worker| run(worker, suite, stage, query, false))?);
+            stage.reset(worker, Tally::default());
+            measured.push(measure(worker, stage, Tally::sent, |worker| {
+                run(worker, suite, stage, query, false)
+            })?);
         }
     }
     if suite.verify || suite.output.is_some() {
         for query in &suite.queries {
             let kept = if suite.output.is_some() { Tally::keeping() } else { Tally::default() };
-            reset(worker, stage, kept);
+            stage.reset(worker, kept);
             run(worker, suite, stage, query, true)?;
             stage.meet();
             told.sums.push(stage.tally().sum());
@@ -57,44 +59,6 @@ pub fn all(worker: &mut Worker<'_>, suite: &Suite, stage: &Stage) -> Result<Opti
         }
     }
     Ok(leads(worker).then_some(told))
-}
-
-/// Whether this worker speaks for its process.
-fn leads(worker: &Worker<'_>) -> bool {
-    worker.index().is_multiple_of(worker.process().workers())
-}
-
-fn reset(worker: &Worker<'_>, stage: &Stage, tally: Tally) {
-    stage.meet();
-    if leads(worker) {
-        stage.set(tally);
-    }
-    stage.meet();
-}
-
-/// What a process spends while all its workers do something.
-fn measure(
-    worker: &mut Worker<'_>,
-    stage: &Stage,
-    work: impl FnOnce(&mut Worker<'_>) -> Result<(), Error>,
-) -> Result<Measured, Error> {
-    stage.meet();
-    if leads(worker) {
-        machine::forget_peak();
-    }
-    stage.meet();
-    let (begun, cpu, memory) = (Instant::now(), machine::cpu(), machine::memory());
-    work(worker)?;
-    stage.meet();
-    let measured = Measured {
-        wall: begun.elapsed().as_nanos() as u64,
-        cpu: machine::cpu().saturating_sub(cpu).as_nanos() as u64,
-        memory: machine::peak_memory().saturating_sub(memory),
-        sent: stage.tally().sent(),
-    };
-    // Nobody starts with the next until everybody has read the clocks.
-    stage.meet();
-    Ok(measured)
 }
 
 /// Runs a query to its end.
