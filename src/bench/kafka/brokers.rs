@@ -9,10 +9,12 @@ use rdkafka::config::ClientConfig;
 use rdkafka::error::KafkaError;
 
 use crate::error::{Error, Kind, Result};
+use crate::kafka::config::Settings;
 use crate::kafka::embedded::{EmbeddedKafka, fallen_off};
+use crate::source::kafka::KafkaSourceConfig;
 
 /// How long the brokers may take to make or remove a topic, or to tell what is in it.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Brokers somewhere, or embedded in this process.
 pub struct Brokers {
@@ -78,6 +80,21 @@ impl Topic<'_> {
     /// How many partitions it has.
     pub fn partitions(&self) -> usize {
         self.partitions
+    }
+
+    /// The settings of a source that reads all there is in it, and commits nothing.
+    pub fn source(&self, name: &str) -> KafkaSourceConfig {
+        let settings = match self.brokers.embedded() {
+            // They answer when the wait is over, and not when something has come.
+            true => Settings::new().with("fetch.wait.max.ms", "10"),
+            false => Settings::new(),
+        };
+        KafkaSourceConfig {
+            bounded: true,
+            commit: false,
+            settings,
+            ..KafkaSourceConfig::new(name, self.address(), self.name())
+        }
     }
 
     /// An error if the beginning of a partition is gone, as it is when more is written than embedded

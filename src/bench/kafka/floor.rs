@@ -1,6 +1,5 @@
 //! The client alone: batches from the queue that the Kafka source reads, and nothing else.
 
-use std::thread::Thread;
 use std::time::Duration;
 
 use rdkafka::consumer::Consumer;
@@ -15,19 +14,10 @@ use crate::source::{SourceContext, SourceOptions, Waker};
 /// How long a thread without messages waits before it looks again.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// The settings of a source that reads all there is in a topic.
-pub fn config(topic: &Topic<'_>, name: &str) -> KafkaSourceConfig {
-    KafkaSourceConfig {
-        bounded: true,
-        commit: false,
-        ..KafkaSourceConfig::new(name, topic.address(), topic.name())
-    }
-}
-
 /// Reads a topic to its end on so many threads, each with a client and its share of the partitions
 /// as the workers of a job have it. Returns how many messages there were, and their bytes.
 pub fn consume(topic: &Topic<'_>, threads: usize) -> Result<(u64, u64)> {
-    let config = &config(topic, "client");
+    let config = &topic.source("client");
     let counts: Vec<Result<(u64, u64)>> = std::thread::scope(|scope| {
         let read = |worker| move || share(config, worker, threads);
         let threads: Vec<_> = (0..threads).map(|worker| scope.spawn(read(worker))).collect();
@@ -64,8 +54,7 @@ pub struct Client {
 impl Client {
     /// Opens it with the partitions of a worker, as a source does.
     pub fn open(config: &KafkaSourceConfig, worker: usize, peers: usize) -> Result<Client> {
-        let this: Thread = std::thread::current();
-        let waker = Waker::new(move || this.unpark());
+        let waker = Waker::of(std::thread::current());
         let opened = open(config, &SourceContext { worker, peers, waker })?;
         Ok(Client { opened, limit: SourceOptions::default().max_poll_records })
     }

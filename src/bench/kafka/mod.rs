@@ -6,6 +6,7 @@ mod copy;
 mod fill;
 mod floor;
 mod open_loop;
+mod reader;
 mod report;
 mod throughput;
 
@@ -19,7 +20,7 @@ use crate::error::{Error, Kind};
 use crate::runtime::LaunchArgs;
 
 /// Clocks and processor time are read in one process.
-fn one_process(args: &LaunchArgs) -> Result<(), Error> {
+pub(super) fn one_process(args: &LaunchArgs) -> Result<(), Error> {
     match args.processes {
         None => Ok(()),
         Some(_) => {

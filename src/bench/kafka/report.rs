@@ -92,7 +92,9 @@ pub struct OpenLoopReport {
     pub results: u64,
     /// Microseconds from when an event was due until its result was read, at [`PERCENTILES`].
     pub due: [u64; 6],
-    /// Nanoseconds of processor time of this process for an event, producer and reader included.
+    /// The same until the event itself was read from the first topic, without the job.
+    pub direct: [u64; 6],
+    /// Nanoseconds of processor time of this process for an event, producer and readers included.
     pub nanos: f64,
     /// The memory in use before the first event, in MiB.
     pub idle: f64,
@@ -110,20 +112,24 @@ impl OpenLoopReport {
             "Kafka at {}{}: {rate} events a second, {events} in all, from one topic of {partitions} \
              partitions through a filter and a map to another, {workers} workers, ticks of {tick} \
              ms, load {} before the start\n\nmilliseconds from when an event was due until its \
-             result was read from the other topic ({results} results)\n",
+             result was read from the other topic ({results} results), and until it was itself read \
+             from the first\n{:<8}",
             self.brokers,
             embedded(self.embedded),
-            machine::load_text(self.load)
+            machine::load_text(self.load),
+            ""
         );
         for percent in PERCENTILES {
             let name = if percent == 100.0 { "max".to_owned() } else { format!("p{percent}") };
             text.push_str(&format!("{name:>10}"));
         }
-        text.push('\n');
-        self.due.iter().for_each(|&due| text.push_str(&format!("{:>10.1}", due as f64 / 1e3)));
+        for (name, times) in [("result", self.due), ("event", self.direct)] {
+            text.push_str(&format!("\n{name:<8}"));
+            times.iter().for_each(|&time| text.push_str(&format!("{:>10.1}", time as f64 / 1e3)));
+        }
         let [first, second, third, last] = self.quarters;
         text.push_str(&format!(
-            "\n\n{:.0} ns of processor time for an event, producer and reader included\n\
+            "\n\n{:.0} ns of processor time for an event, producer and readers included\n\
              MiB in use: {:.0} idle, {first:.0}, {second:.0}, {third:.0}, {last:.0} after each \
              quarter, {:.0} at most\n",
             self.nanos, self.idle, self.peak

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::fill::{checked, fill};
-use super::floor::{config, consume};
+use super::floor::consume;
 use super::report::ThroughputReport;
 use super::{Brokers, Topic, one_process};
 use crate::bench::json::parser;
@@ -91,7 +91,7 @@ impl Throughput {
         readings: Readings,
         tally: &Arc<Tally>,
     ) -> Result<()> {
-        let (config, tally) = (config(topic, "readings"), tally.clone());
+        let (config, tally) = (topic.source("readings"), tally.clone());
         let outcome = execute_with(args.clone(), move |worker| {
             worker.dataflow(|flow| {
                 let make =
