@@ -3,13 +3,13 @@
 mod json;
 mod kafka;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tiderace_operators::time::Span;
 
 use crate::bench::latency::Latency;
-use crate::bench::nexmark::{Report, Suite, queries, scaling};
+use crate::bench::nexmark::{Format, Report, Suite, Via, queries, scaling, write_events};
 use crate::error::{Error, Kind};
 use crate::runtime::LaunchArgs;
 use tiderace_nexmark::{Disorder, Generator};
@@ -79,6 +79,24 @@ pub struct NexmarkArgs {
     #[arg(long, value_name = "DIRECTORY")]
     pub output: Option<PathBuf>,
 
+    /// What the events come through: made in memory, or as JSON from a file or from Kafka, whose
+    /// reading and decoding are then part of the cost.
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
+    pub via: Via,
+
+    /// The brokers for --via kafka (or KAFKA_BOOTSTRAP); embedded ones, which keep little, if neither
+    /// is given.
+    #[arg(long, value_name = "HOST:PORT,…")]
+    pub brokers: Option<String>,
+
+    /// Do not run: write the events to files in this directory, with all their text.
+    #[arg(long, value_name = "DIRECTORY", conflicts_with_all = ["output", "verify", "via"])]
+    pub write: Option<PathBuf>,
+
+    /// How --write writes: ndjson is one file with all events, csv a file for each kind.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t, requires = "write")]
+    pub format: Format,
+
     /// Print the results as JSON.
     #[arg(long)]
     pub json: bool,
@@ -132,16 +150,22 @@ fn nexmark(args: NexmarkArgs) -> Result<i32, Error> {
     }
     let bound = Span::from(args.disorder);
     let disorder = Disorder { bound, copies: args.copies, ..Disorder::default() };
-    let directory = std::env::temp_dir().join(format!("tiderace-q10-{}", std::process::id()));
+    let generator = Generator::new(args.seed, args.density).disorder(disorder);
+    if let Some(directory) = &args.write {
+        return write(directory, &args, &generator);
+    }
+    let directory = std::env::temp_dir().join(format!("tiderace-nexmark-{}", std::process::id()));
     let suite = Suite {
         queries: queries(&args.query)?,
         events: args.events,
         runs: args.runs,
         rate: args.rate,
-        generator: Generator::new(args.seed, args.density).disorder(disorder),
+        generator,
         verify: args.verify,
         output: args.output,
         directory: directory.clone(),
+        via: args.via,
+        brokers: brokers(args.brokers),
     };
     let reports = if args.scale.is_empty() {
         suite.run(args.launch).map(|report| report.into_iter().collect())
@@ -149,7 +173,7 @@ fn nexmark(args: NexmarkArgs) -> Result<i32, Error> {
         let at = |workers| suite.clone().run(LaunchArgs { workers, ..args.launch.clone() });
         args.scale.into_iter().filter_map(|workers| at(workers).transpose()).collect()
     };
-    // It is there only if q10 has run here.
+    // It is there only if q10 has run here, or events have come through files.
     let _ = std::fs::remove_dir_all(&directory);
     let reports: Vec<Report> = reports?;
     match (args.json, &reports[..]) {
@@ -162,6 +186,17 @@ fn nexmark(args: NexmarkArgs) -> Result<i32, Error> {
         false => Err(Error::new(Kind::Bug, "a query gave wrong results")
             .hint("--output writes the rows of each query")),
     }
+}
+
+/// Writes the events instead of running queries on them.
+fn write(directory: &Path, args: &NexmarkArgs, generator: &Generator) -> Result<i32, Error> {
+    let written = write_events(directory, args.format, generator, args.events)?;
+    shown(args.json, &written, || {
+        let files: String =
+            written.files.iter().map(|file| format!("{}\n", file.display())).collect();
+        let (persons, auctions, bids) = (written.persons, written.auctions, written.bids);
+        format!("{files}{persons} persons, {auctions} auctions, {bids} bids\n")
+    })
 }
 
 fn tables(reports: &[Report]) -> String {
@@ -180,10 +215,7 @@ fn latency(args: LatencyArgs) -> Result<i32, Error> {
     }
     let suite = Latency { keys: args.keys, lasting: args.lasting, rate: args.rate };
     let report = suite.run(&args.launch)?;
-    match args.json {
-        true => print_json(&report),
-        false => super::print(&report.table()),
-    }
+    shown(args.json, &report, || report.table())
 }
 
 /// Refuses numbers that are zero.
@@ -195,7 +227,6 @@ fn positive(numbers: &[(&str, u64)]) -> Result<(), Error> {
 }
 
 /// The brokers that were asked for: on the command line, or in the environment.
-#[cfg(feature = "kafka")]
 fn brokers(given: Option<String>) -> Option<String> {
     given.or_else(|| std::env::var("KAFKA_BOOTSTRAP").ok()).filter(|address| !address.is_empty())
 }
