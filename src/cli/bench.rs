@@ -10,6 +10,7 @@ use tiderace_operators::time::Span;
 
 use crate::bench::latency::Latency;
 use crate::bench::nexmark::{Format, Report, Suite, Via, queries, scaling, write_events};
+use crate::bench::plot;
 use crate::error::{Error, Kind};
 use crate::runtime::LaunchArgs;
 use tiderace_nexmark::{Disorder, Generator};
@@ -122,6 +123,10 @@ pub struct LatencyArgs {
     #[arg(long, value_name = "N")]
     pub rate: Option<f64>,
 
+    /// Draw latency over rate into this file, as SVG.
+    #[arg(long, value_name = "FILE", conflicts_with = "rate")]
+    pub plot: Option<PathBuf>,
+
     /// Print the results as JSON.
     #[arg(long)]
     pub json: bool,
@@ -215,6 +220,9 @@ fn latency(args: LatencyArgs) -> Result<i32, Error> {
     }
     let suite = Latency { keys: args.keys, lasting: args.lasting, rate: args.rate };
     let report = suite.run(&args.launch)?;
+    if let Some(path) = &args.plot {
+        plot::write(path, &report.chart())?;
+    }
     shown(args.json, &report, || report.table())
 }
 
