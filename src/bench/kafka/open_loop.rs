@@ -139,11 +139,12 @@ impl OpenLoop {
         let (mut next, mut quarters) = (plan.first, [0; 4]);
         let quarter = |number: u64| (number - plan.first) * 4 / (plan.events - plan.first).max(1);
         while next < plan.events && !broken() {
-            for number in next..plan.next(begun.elapsed()) {
-                write(number)?;
-                next = number + 1;
-                if quarter(next) > quarter(number) {
-                    quarters[quarter(number) as usize] = machine::memory();
+            let due = plan.next(begun.elapsed());
+            while next < due {
+                write(next)?;
+                next += 1;
+                if quarter(next) > quarter(next - 1) {
+                    quarters[quarter(next - 1) as usize] = machine::memory();
                 }
             }
             producer.wait();
