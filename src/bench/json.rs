@@ -8,7 +8,7 @@ use super::cost::COLUMNS;
 use super::feed::Feed;
 use super::lines::Lines;
 use super::reading::{Full, Reading, Readings};
-use super::windowed::{times, windowed};
+use super::windowed::{finished, times, windowed};
 use super::{Cost, Tally, machine};
 use crate::decode::json::Json;
 use crate::decode::{Decode, NoHeaders, Raw};
@@ -102,8 +102,8 @@ fn engine(args: &LaunchArgs, lines: Lines, readings: Readings, tally: &Arc<Tally
             windowed(flow, &source.events, tally.clone());
         });
         Ok(())
-    });
-    outcome.map(drop)
+    })?;
+    finished(outcome)
 }
 
 /// The engine's decoder alone on so many events: the lines, again from the first if they are fewer.

@@ -7,6 +7,7 @@ use timely::dataflow::operators::Inspect;
 use super::reading::{Reading, Readings, Row, Totals};
 use super::{Sum, Tally};
 use crate::prelude::*;
+use crate::runtime::Outcome;
 use crate::source::Times;
 
 /// Event times of readings.
@@ -17,6 +18,19 @@ pub fn times(
         .behind(readings.behind())
         .trust_future()
         .never_idle()
+}
+
+/// An error if a run was stopped: it has measured nothing then.
+pub fn finished(outcome: Outcome<()>) -> Result<(), Error> {
+    match outcome {
+        Outcome::Finished { process, .. } if process.stopping() => Err(stopped()),
+        _ => Ok(()),
+    }
+}
+
+/// What is told of a run that was stopped.
+pub fn stopped() -> Error {
+    Error::new(Kind::Failed, "stopped before everything was measured")
 }
 
 /// Count, sum and maximum by key and ten seconds, summed up for the comparison with a loop.

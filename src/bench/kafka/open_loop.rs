@@ -20,6 +20,7 @@ use super::{Brokers, Topic, one_process};
 use crate::bench::latency::percentiles;
 use crate::bench::machine;
 use crate::bench::reading::Readings;
+use crate::bench::windowed::stopped;
 use crate::error::{Error, Kind, Result};
 use crate::kafka::config::Settings;
 use crate::kafka::produce::Feeding;
@@ -115,7 +116,11 @@ impl OpenLoop {
             let since = Instant::now();
             let due = [plan.results(0..before), before];
             let come = || readers.map(|reader| reader.come.load(SeqCst));
-            while come().iter().zip(due).any(|(come, due)| *come < due) && !broken() {
+            while come().iter().zip(due).any(|(come, due)| *come < due) {
+                if broken() {
+                    // Whoever broke it tells more.
+                    return Err(stopped());
+                }
                 if since.elapsed() > PATIENCE {
                     let ([results, events], [come, read]) = (due, come());
                     let message = format!(

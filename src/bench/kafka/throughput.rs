@@ -9,7 +9,7 @@ use super::{Brokers, Topic, one_process};
 use crate::bench::json::parser;
 use crate::bench::lines::Lines;
 use crate::bench::reading::{Reading, Readings};
-use crate::bench::windowed::{times, windowed};
+use crate::bench::windowed::{finished, times, windowed};
 use crate::bench::{Cost, Sum, Tally, machine};
 use crate::decode::json::Json;
 use crate::error::{Error, Kind, Result};
@@ -100,7 +100,7 @@ impl Throughput {
                 windowed(flow, &source.events, tally.clone());
             });
             Ok(())
-        });
-        outcome.map(drop)
+        })?;
+        finished(outcome)
     }
 }
