@@ -104,8 +104,7 @@ impl OpenLoop {
         readers: [&Arc<Shared>; 2],
         broken: impl Fn() -> bool,
     ) -> Result<Fed> {
-        let quick = Settings::new().with("linger.ms", "1");
-        let producer = Feeding::new("the benchmark", from.address(), &quick)?;
+        let producer = Feeding::new("the benchmark", from.address(), &Settings::new())?;
         let mut json = Vec::new();
         let mut write = |number: u64| {
             json.clear();
