@@ -21,6 +21,13 @@ impl<'scope, T: Tick, D: Data> Events<'scope, T, D> {
     }
 }
 
+impl<'scope, T: Tick, D: Data, F> Keyed<'scope, T, D, F> {
+    /// The rows.
+    pub fn events(&self) -> Events<'scope, T, D> {
+        self.events.clone()
+    }
+}
+
 /// Brings all rows of a key to one worker.
 pub(crate) fn exchange<D: ExchangeData, K: Key>(
     key: impl Fn(&D) -> K + 'static,

@@ -22,6 +22,7 @@ pub mod dedup;
 pub mod events;
 pub mod events_time;
 pub mod flow;
+mod huge;
 pub mod input;
 pub mod join;
 pub mod key;
@@ -40,6 +41,7 @@ pub mod time;
 pub mod view;
 pub mod watermark;
 pub mod window;
+pub mod wire;
 
 /// What a program on this library usually needs.
 pub mod prelude {

@@ -14,10 +14,12 @@ mod lines;
 pub mod machine;
 pub mod nexmark;
 pub mod plot;
+mod progress;
 mod reading;
 mod stage;
 mod tally;
 mod windowed;
+pub mod work;
 
 pub use cost::Cost;
 pub use stage::Measured;

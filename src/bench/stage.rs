@@ -1,14 +1,18 @@
 //! Where the workers of a process meet between two runs, and what a run takes.
 
 use std::sync::{Arc, Barrier, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use timely::dataflow::operators::{Probe, ToStream};
 
 use super::{Tally, machine};
 use crate::error::{Error, Kind};
 use crate::runtime::{Process, Worker};
+
+/// How often a worker with nothing to do looks around.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// What one process measured of one run.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -72,6 +76,35 @@ impl<T> Stage<T> {
 /// Whether this worker speaks for its process.
 pub fn leads(worker: &Worker<'_>) -> bool {
     worker.index().is_multiple_of(worker.process().workers())
+}
+
+/// Waits for all workers of all processes.
+pub fn together(worker: &mut Worker<'_>) -> Result<(), Error> {
+    let done = worker.timely().dataflow::<u64, _, _>(|scope| {
+        std::iter::empty::<()>().to_stream(scope).container::<Vec<_>>().probe().0
+    });
+    while !done.done() {
+        step(worker, "the start of a run")?;
+    }
+    Ok(())
+}
+
+/// Works until every dataflow has ended.
+pub fn finish(worker: &mut Worker<'_>, what: &str) -> Result<(), Error> {
+    while step(worker, what)? {}
+    Ok(())
+}
+
+/// Works for a moment, and says whether there is more to do. A run that is stopped has measured
+/// nothing.
+fn step(worker: &mut Worker<'_>, what: &str) -> Result<bool, Error> {
+    let more = worker.timely().step_or_park(Some(LOOK));
+    let why = match (worker.process().failed(), worker.process().stopping()) {
+        (true, _) => format!("{what} has failed"),
+        (_, true) => format!("stopped at `{what}`, before everything was measured"),
+        _ => return Ok(more),
+    };
+    Err(Error::new(Kind::Failed, why))
 }
 
 /// What a process spends while all its workers do something. At the end it is asked how many rows were

@@ -2,6 +2,7 @@
 
 mod json;
 mod kafka;
+mod work;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -29,6 +30,18 @@ enum What {
     Latency(Box<LatencyArgs>),
     Json(Box<json::JsonArgs>),
     Kafka(Box<kafka::KafkaArgs>),
+    /// Windows by key, beside a loop over hash maps.
+    Window(Box<work::WorkArgs>),
+    /// Deduplication, exact and with a filter that may lose events, beside a set.
+    Dedup(Box<work::WorkArgs>),
+    /// Joins by time, window and version, beside loops over hash maps.
+    Join(Box<work::WorkArgs>),
+    /// Sessions, beside a loop over a hash map and beside windows.
+    Session(Box<work::WorkArgs>),
+    /// A count per key that is kept up to date, beside differential dataflow's own.
+    View(Box<work::WorkArgs>),
+    /// What it costs to bring rows to another thread or process.
+    Exchange(Box<work::WorkArgs>),
 }
 
 /// The queries of NEXMark, an auction house as a stream.
@@ -143,6 +156,12 @@ pub fn run(args: BenchArgs) -> Result<i32, Error> {
         What::Latency(args) => latency(*args),
         What::Json(args) => json::run(*args),
         What::Kafka(args) => kafka::run(*args),
+        What::Window(args) => work::run("window", *args),
+        What::Dedup(args) => work::run("dedup", *args),
+        What::Join(args) => work::run("join", *args),
+        What::Session(args) => work::run("session", *args),
+        What::View(args) => work::run("view", *args),
+        What::Exchange(args) => work::run("exchange", *args),
     }
 }
 

@@ -161,6 +161,10 @@ impl<D, V: StableHash, F: Fn(&D) -> V + Clone + 'static> Aggregate<D> for Approx
         }
     }
 
+    fn is_small(&self) -> bool {
+        false
+    }
+
     fn finish(&self, state: &Hashes) -> Estimate {
         match state {
             Hashes::Few(hashes) => Estimate { count: hashes.len() as u64, standard_error: 0.0 },

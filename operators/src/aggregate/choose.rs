@@ -118,6 +118,10 @@ impl<D, C: Fn(&D) -> usize + Clone + 'static, A: Aggregate<D>> Aggregate<D> for 
         }
     }
 
+    fn is_small(&self) -> bool {
+        self.aggregates.iter().all(Aggregate::is_small)
+    }
+
     fn finish(&self, state: &Self::State) -> Self::Output {
         let each = state.iter().map(|part| {
             let which = part.which as usize;

@@ -81,6 +81,10 @@ impl<D, V: Ranked, F: Fn(&D) -> V + Clone + 'static> Aggregate<D> for Collect<F>
         self.settle(state);
     }
 
+    fn is_small(&self) -> bool {
+        false
+    }
+
     fn finish(&self, (values, total): &Self::State) -> Self::Output {
         if *total > self.limit as u64 {
             return Err(TooMany { limit: self.limit });
@@ -198,6 +202,10 @@ impl<D, V: Ranked, F: Fn(&D) -> V + Clone + 'static> Aggregate<D> for LastN<F> {
     fn merge(&self, state: &mut Self::State, other: &Self::State) {
         state.merge(other);
         state.keep_last(self.count);
+    }
+
+    fn is_small(&self) -> bool {
+        false
     }
 
     fn finish(&self, state: &Self::State) -> Vec<V> {

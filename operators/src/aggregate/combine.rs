@@ -65,6 +65,10 @@ impl<D, C: Fn(&D) -> bool + Clone + 'static, A: Aggregate<D>> Aggregate<D> for W
         self.aggregate.merge(state, other);
     }
 
+    fn is_small(&self) -> bool {
+        self.aggregate.is_small()
+    }
+
     #[inline]
     fn finish(&self, state: &A::State) -> A::Output {
         self.aggregate.finish(state)
@@ -141,6 +145,10 @@ where
     #[inline]
     fn merge(&self, state: &mut A::State, other: &A::State) {
         self.aggregate.merge(state, other);
+    }
+
+    fn is_small(&self) -> bool {
+        self.aggregate.is_small()
     }
 
     #[inline]

@@ -218,6 +218,10 @@ impl<D, F: Fn(&D) -> f64 + Clone + 'static> Aggregate<D> for Composite<F> {
         Nearest::new().merge(&mut state.values, &other.values);
     }
 
+    fn is_small(&self) -> bool {
+        !self.needs.values
+    }
+
     fn finish(&self, state: &Gathered) -> Named {
         let (sum, _, count) = &state.moments;
         let find = |measure: Measure| match measure {

@@ -155,6 +155,10 @@ impl<D, V: Countable, F: Fn(&D) -> V + Clone + 'static> Aggregate<D> for Distinc
         other.values.iter().for_each(|(value, times)| state.add(value.clone(), *times));
     }
 
+    fn is_small(&self) -> bool {
+        false
+    }
+
     fn finish(&self, state: &Counts<V>) -> u64 {
         state.values.len() as u64
     }

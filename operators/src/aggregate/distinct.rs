@@ -40,6 +40,10 @@ macro_rules! counted {
                 state.merge(other);
             }
 
+            fn is_small(&self) -> bool {
+                false
+            }
+
             fn finish(&self, state: &Bag<V>) -> Self::Output {
                 let finish: fn(&Bag<V>, usize) -> $output = $finish;
                 finish(state, self.most)
@@ -208,6 +212,10 @@ impl<D, V: Ranked, F: Fn(&D) -> V + Clone + 'static> Aggregate<D> for CollectSet
         if values.len() > self.limit {
             *state = None;
         }
+    }
+
+    fn is_small(&self) -> bool {
+        false
     }
 
     fn finish(&self, state: &Self::State) -> Self::Output {

@@ -79,6 +79,10 @@ impl<D, V: Into<f64>, F: Fn(&D) -> V + Clone + 'static> Aggregate<D> for Ema<F> 
         state.merge(other);
     }
 
+    fn is_small(&self) -> bool {
+        false
+    }
+
     fn finish(&self, state: &Self::State) -> Option<f64> {
         let average = average_over("Ema", self.span);
         average(&mut state.values().iter().map(|(_, value)| *value))

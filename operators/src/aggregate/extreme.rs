@@ -211,6 +211,10 @@ macro_rules! extremes {
                 state.merge(other);
             }
 
+            fn is_small(&self) -> bool {
+                false
+            }
+
             fn finish(&self, state: &Bag<V>) -> Option<V> {
                 state.iter().$end().map(|(value, _)| value.clone())
             }

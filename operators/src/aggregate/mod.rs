@@ -153,6 +153,12 @@ pub trait Aggregate<D>: Clone + 'static {
     fn merge(&self, state: &mut Self::State, other: &Self::State);
     /// The result of the rows so far; more may follow.
     fn finish(&self, state: &Self::State) -> Self::Output;
+    /// Whether a state is small however many rows it holds, and as quickly merged as a few rows are
+    /// added. With several workers, rows of a key are then summed up before they travel to the worker
+    /// that has it; a state that holds on to its rows travels no more cheaply than they do.
+    fn is_small(&self) -> bool {
+        true
+    }
 }
 
 /// An aggregate that rows can be taken out of again.

@@ -64,6 +64,11 @@ impl<D: 'static, A: Retract<D>> Aggregate<Change<D>> for Signed<A> {
         self.0.merge(state, &other.1);
     }
 
+    /// Rows must not be taken out where they have not been taken in.
+    fn is_small(&self) -> bool {
+        false
+    }
+
     fn finish(&self, (left, state): &Self::State) -> Option<A::Output> {
         (*left != 0).then(|| self.0.finish(state))
     }

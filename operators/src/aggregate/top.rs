@@ -109,6 +109,10 @@ macro_rules! tops {
                 state.merge(other);
             }
 
+            fn is_small(&self) -> bool {
+                false
+            }
+
             fn finish(&self, state: &Self::State) -> Self::Output {
                 let each = |(entry, times)| std::iter::repeat_n(entry, times as usize);
                 let first = state.iter().flat_map(each).take(self.0.count);

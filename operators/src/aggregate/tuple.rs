@@ -29,6 +29,10 @@ macro_rules! tuples {
                 $(self.$index.merge(&mut state.$index, &other.$index);)+
             }
 
+            fn is_small(&self) -> bool {
+                true $(&& self.$index.is_small())+
+            }
+
             #[inline]
             fn finish(&self, state: &Self::State) -> Self::Output {
                 ($(self.$index.finish(&state.$index),)+)

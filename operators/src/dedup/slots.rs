@@ -208,19 +208,45 @@ impl<K: Key, M: Mark> Slots<K, M> {
     /// Remembers a key in a slot in which it is not known.
     #[inline]
     pub fn insert(&mut self, slot: i64, hash: u64, key: K, mark: M) {
-        debug_assert!(self.get(slot, hash, &key).is_none(), "one entry per key and slot");
+        let new = self.insert_or(slot, hash, key, mark, |_| ());
+        debug_assert!(new, "one entry per key and slot");
+    }
+
+    /// Remembers a key in a slot; if it is known there, what is remembered may change instead.
+    /// Whether it was not known.
+    #[inline]
+    pub fn insert_or(
+        &mut self,
+        slot: i64,
+        hash: u64,
+        key: K,
+        mark: M,
+        known: impl FnOnce(&mut M),
+    ) -> bool {
         let place = self.place(slot);
         let (ttl, many) = (self.ttl as u64, self.slots_per_bucket > 1);
+        let number = |kept: &Kept<K, M>| if many { kept.mark.offset() / ttl } else { 0 };
         let bucket = self.buckets.or_default(place.bucket);
-        bucket.touched |= mark.is_dirty();
-        bucket.saved |= !mark.is_dirty();
-        let rehash = |kept: &Kept<K, M>| {
-            let number = if many { kept.mark.offset() / ttl } else { 0 };
-            table_hash(kept.key.stable_hash(), number)
-        };
-        let hash = table_hash(hash, place.number);
-        bucket.table.insert(hash, Kept { key, mark }, rehash);
-        self.len += 1;
+        let dirty = mark.is_dirty();
+        let found = bucket.table.find_or_insert(
+            table_hash(hash, place.number),
+            Kept { key, mark },
+            |kept, new| kept.key == new.key && number(kept) == number(new),
+            |kept| table_hash(kept.key.stable_hash(), number(kept)),
+        );
+        match found {
+            Some(kept) => {
+                known(&mut kept.mark);
+                bucket.touched |= kept.mark.is_dirty();
+                false
+            }
+            None => {
+                bucket.touched |= dirty;
+                bucket.saved |= !dirty;
+                self.len += 1;
+                true
+            }
+        }
     }
 
     /// Forgets whole buckets that no row can ask for any more, at most about `fuel` entries, and hands
@@ -289,14 +315,13 @@ impl<K: Key, M: Mark> Slots<K, M> {
             // The last bucket of all could not be dropped by its own number.
             let named = number.min(i64::MAX - 1);
             let beyond = (number - named).wrapping_mul(slots) as u64;
-            for at in *cursor..until {
-                let Some(Kept { key, mark }) = bucket.table.at_mut(at) else { continue };
+            bucket.table.visit(*cursor, until, |Kept { key, mark }| {
                 if mark.is_dirty() {
                     mark.clean();
                     let slot = mark.offset() / ttl + beyond;
                     out.put(table, named, key.stable_hash(), &(slot, &*key), &*mark);
                 }
-            }
+            });
             fuel.burn(until - *cursor);
             *cursor = until;
             if until < end {

@@ -192,20 +192,16 @@ impl<K: Key, M: Memory> DedupState<K, M> {
             return Verdict::First;
         }
         let slot = self.slots.slot(time);
-        let near = [Some(slot), slot.checked_sub(1), slot.checked_add(1)];
-        let duplicate = near.into_iter().flatten().any(|near| self.reaches(near, hash, &key, time));
+        // A copy in its own slot is always in reach.
+        let beside = [slot.checked_sub(1), slot.checked_add(1)];
+        let duplicate = beside.into_iter().flatten().any(|s| self.reaches(s, hash, &key, time));
         if duplicate && !M::REFRESHES {
             return Verdict::Duplicate;
         }
         let offset = self.slots.offset(time);
-        if M::REFRESHES
-            && let Some(mark) = self.slots.get_mut(slot, hash, &key)
-        {
-            mark.duplicate(offset);
-        } else {
-            self.slots.insert(slot, hash, key, M::passed(offset));
-        }
-        if duplicate { Verdict::Duplicate } else { Verdict::First }
+        let known = |mark: &mut M| mark.duplicate(offset);
+        let new = self.slots.insert_or(slot, hash, key, M::passed(offset), known);
+        if new && !duplicate { Verdict::First } else { Verdict::Duplicate }
     }
 
     /// Forgets whole buckets that no row can ask for any more: those with

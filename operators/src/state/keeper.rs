@@ -75,6 +75,13 @@ impl<'scope, T: Tick> Keeper<'scope, T> {
         }
     }
 
+    /// The frontiers of an operator as of the cut that the dataflow goes on from.
+    pub fn frontiers(&self, name: &str) -> Vec<EventTime> {
+        let restored = self.0.as_ref().and_then(|inner| inner.restored.as_ref());
+        let saved = restored.and_then(|(_, snapshot)| snapshot.operator(name));
+        saved.map_or(Vec::new(), |saved| saved.frontiers().collect())
+    }
+
     /// Gives an operator its saved state, and what it writes its changes with. The result are the
     /// frontiers as of the cut, if there was one.
     ///

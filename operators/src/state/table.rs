@@ -10,7 +10,9 @@ use hashbrown::hash_table::Entry;
 use serde::Serialize;
 
 use super::Saver;
+use crate::huge::Huge;
 use crate::key::Key;
+use crate::prefetch::prefetch;
 use crate::tick::Fuel;
 
 /// The number of the cut that changes made now will be part of.
@@ -62,7 +64,7 @@ struct Slot<K, V> {
 /// Keys with values. Every key is looked up with its [`stable_hash`](crate::key::StableHash).
 #[derive(Debug)]
 pub struct Table<K, V> {
-    slots: HashTable<Slot<K, V>>,
+    slots: HashTable<Slot<K, V>, Huge>,
     /// Keys that have been removed since the last save and are part of an earlier one.
     gone: Vec<(u64, K)>,
     /// Something has changed since the last save.
@@ -75,7 +77,7 @@ pub struct Table<K, V> {
 
 impl<K, V> Default for Table<K, V> {
     fn default() -> Self {
-        let (slots, gone) = (HashTable::new(), Vec::new());
+        let (slots, gone) = (HashTable::new_in(Huge), Vec::new());
         Table { slots, gone, touched: false, saved: false, cursor: 0 }
     }
 }
@@ -105,6 +107,18 @@ impl<K: Key, V> Table<K, V> {
                 (&mut slot.value, true)
             }
         }
+    }
+
+    /// Asks for the memory of a key that is about to be looked up, if it seems to be there. Asked for
+    /// a batch of keys, it comes for all at once.
+    #[inline]
+    pub fn warm(&self, hash: u64) {
+        // Bits of the hash are kept apart from the slots. That of the first that has the same bits is
+        // nearly always the one.
+        self.slots.find(hash, |slot| {
+            prefetch(slot);
+            true
+        });
     }
 
     /// The value of a key.

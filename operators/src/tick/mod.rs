@@ -168,7 +168,27 @@ where
     L: TickLogic<D>,
 {
     let (rows, clock) = events.parts();
-    operator(name, Input { rows, clocks: vec![clock] }, pact, logic, counters)
+    operator(name, None, Input { rows, clocks: vec![clock] }, pact, logic, counters)
+}
+
+/// A tick operator that holds nothing between ticks, and so has nothing to be saved: the first part
+/// of the one that is called `whole`, whose frontier it goes on from.
+pub(crate) fn first_part<'scope, T, D, P, L>(
+    whole: &str,
+    events: &Events<'scope, T, D>,
+    pact: P,
+    logic: L,
+    counters: Arc<Counters>,
+) -> (StreamVec<'scope, T, Timed<L::Out>>, StreamVec<'scope, T, Timed<L::Side>>)
+where
+    T: Tick,
+    D: Data,
+    P: ParallelizationContract<T, Vec<Timed<D>>>,
+    L: TickLogic<D>,
+{
+    let (rows, clock) = events.parts();
+    let name = format!("{whole}: first part");
+    operator(&name, Some(whole), Input { rows, clocks: vec![clock] }, pact, logic, counters)
 }
 
 /// An operator with two inputs that completes ticks: its results, and the rows it sets aside.
@@ -190,11 +210,13 @@ where
     let (left, left_clock) = left.map(Side::Left).parts();
     let (right, right_clock) = right.map(Side::Right).parts();
     let rows = left.scope().concatenate([left, right]);
-    operator(name, Input { rows, clocks: vec![left_clock, right_clock] }, pact, logic, counters)
+    let clocks = vec![left_clock, right_clock];
+    operator(name, None, Input { rows, clocks }, pact, logic, counters)
 }
 
 fn operator<'scope, T, D, P, L, F>(
     name: &str,
+    part_of: Option<&str>,
     input: Input<'scope, T, D>,
     pact: P,
     logic: L,
@@ -211,10 +233,12 @@ where
     let scope = rows.scope();
     let mut logic = logic;
     let keeper = clocks[0].keeper().clone();
-    let saved = keeper.open(name, &mut logic, scope.index(), scope.peers());
-    let (mut saver, restored) = match saved {
-        Some((saver, frontiers)) => (Some(saver), frontiers),
-        None => (None, Vec::new()),
+    let (mut saver, restored) = match part_of {
+        Some(whole) => (None, keeper.frontiers(whole)),
+        None => match keeper.open(name, &mut logic, scope.index(), scope.peers()) {
+            Some((saver, frontiers)) => (Some(saver), frontiers),
+            None => (None, Vec::new()),
+        },
     };
     let mut builder = OperatorBuilder::new(name.to_owned(), scope);
     let activator = scope.activator_for(builder.operator_info().address);

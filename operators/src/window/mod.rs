@@ -65,15 +65,18 @@
 //! ```
 
 mod aggregate;
+mod ahead;
 mod assign;
 #[cfg(feature = "calendar")]
 mod calendar;
+mod combine;
 mod cumulative;
 mod custom;
 mod firing;
 mod global;
 mod many;
 mod pane;
+mod parts;
 mod pool;
 mod running;
 mod slices;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use super::ahead::{AHEAD, is_large};
 use super::pool::SPARE_TABLES;
 use super::{Pane, SideBySide, Tumbling, Window, WindowResult};
 use serde::Serialize;
@@ -37,6 +38,10 @@ pub struct Windows<K, F, A, S, W = Tumbling> {
     free: Vec<usize>,
     /// The window of the row before, and its bucket: rows come in runs.
     run: Option<usize>,
+    /// Whether the tables are too large for the caches.
+    large: bool,
+    /// For a few rows to come, where they belong, and what they are found by.
+    ahead: Vec<(Option<usize>, u64, K)>,
     epoch: Epoch,
     /// Windows have been dropped that a cut holds.
     dropped: bool,
@@ -57,6 +62,8 @@ impl<K: Key, F, A, S, W: SideBySide> Windows<K, F, A, S, W> {
             buckets: Vec::new(),
             free: Vec::new(),
             run: None,
+            large: false,
+            ahead: Vec::new(),
             epoch: Epoch::default(),
             dropped: false,
             frontier: EventTime::MIN,
@@ -107,6 +114,19 @@ impl<K: Key, F, A, S, W: SideBySide> Windows<K, F, A, S, W> {
         self.run = Some(place);
         Some(place)
     }
+
+    /// Takes in a row of which it is known where it belongs. Whether its key is new there; `None` if it
+    /// is late.
+    #[inline]
+    fn add<D>(&mut self, place: Option<usize>, hash: u64, key: K, row: &Timed<D>) -> Option<bool>
+    where
+        A: Aggregate<D, State = S>,
+    {
+        let keys = &mut self.buckets[place?].keys;
+        let (state, new) = keys.entry(hash, key, self.epoch, || self.aggregate.create());
+        self.aggregate.add_at(state, row.time, &row.data);
+        Some(new)
+    }
 }
 
 impl<K, D, F, A, W> TickLogic<D> for Windows<K, F, A, A::State, W>
@@ -123,20 +143,35 @@ where
 
     fn apply(&mut self, before: EventTime, rows: &mut Vec<Timed<D>>, out: &mut Emit<Self::Out, D>) {
         let (all, mut late, mut created) = (rows.len() as u64, 0, 0);
-        for row in rows.drain(..) {
-            let seen = row.seen_frontier().max(before);
-            let Some(place) = self.place(row.time, seen) else {
+        let seen = |row: &Timed<D>| row.seen_frontier().max(before);
+        let mut count = |row: Timed<D>, added: Option<bool>| match added {
+            Some(new) => created += u64::from(new),
+            None => {
                 late += 1;
-                let behind = row.time.behind(seen);
-                out.side.push(Timed { behind, ..row });
-                continue;
-            };
-            let key = (self.key)(&row.data);
-            let keys = &mut self.buckets[place].keys;
-            let hash = key.stable_hash();
-            let (state, new) = keys.entry(hash, key, self.epoch, || self.aggregate.create());
-            self.aggregate.add_at(state, row.time, &row.data);
-            created += u64::from(new);
+                out.side.push(Timed { behind: row.time.behind(seen(&row)), ..row });
+            }
+        };
+        let mut rows = rows.drain(..);
+        let mut ahead = std::mem::take(&mut self.ahead);
+        while self.large && rows.len() > 0 {
+            for row in rows.as_slice().iter().take(AHEAD) {
+                let (key, place) = ((self.key)(&row.data), self.place(row.time, seen(row)));
+                let hash = key.stable_hash();
+                if let Some(place) = place {
+                    self.buckets[place].keys.warm(hash);
+                }
+                ahead.push((place, hash, key));
+            }
+            for ((place, hash, key), row) in ahead.drain(..).zip(rows.by_ref()) {
+                let added = self.add(place, hash, key, &row);
+                count(row, added);
+            }
+        }
+        self.ahead = ahead;
+        for row in rows {
+            let (key, place) = ((self.key)(&row.data), self.place(row.time, seen(&row)));
+            let added = self.add(place, key.stable_hash(), key, &row);
+            count(row, added);
         }
         self.counters.kept.add(all - late);
         self.counters.late.add(late);
@@ -176,6 +211,7 @@ where
             }
         }
         let bytes: usize = self.open.values().map(|&place| self.buckets[place].keys.bytes()).sum();
+        self.large = is_large(bytes);
         self.counters.bytes.set(bytes as u64);
         // Side by side, the first to end is the first to start.
         let oldest =

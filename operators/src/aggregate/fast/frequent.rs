@@ -115,6 +115,10 @@ impl<D, V: Ranked, F: Fn(&D) -> V + Clone + 'static> Aggregate<D> for FastFreque
         self.settle(state);
     }
 
+    fn is_small(&self) -> bool {
+        false
+    }
+
     fn finish(&self, state: &Lowered<V>) -> FrequentValues<V> {
         let mut values: Vec<(V, u64)> =
             state.counts.iter().map(|(value, count)| (value.0.clone(), *count)).collect();

@@ -86,6 +86,10 @@ macro_rules! percentiles {
                 self.kind.merge(state, other);
             }
 
+            fn is_small(&self) -> bool {
+                false
+            }
+
             fn finish(&self, state: &Self::State) -> Self::Output {
                 let finish: fn(&$kind, &Self::State, &$asked) -> $output = $finish;
                 finish(&self.kind, state, &self.asked)
