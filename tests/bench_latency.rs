@@ -28,11 +28,32 @@ fn results_have_a_time_from_reading_and_a_longer_one_from_due() {
     assert!(read.is_sorted() && due.is_sorted(), "{read:?} {due:?}");
     assert!(read.iter().zip(&due).all(|(read, due)| read <= due), "{read:?} {due:?}");
     assert!(read[0] > 0);
+    let memory = at["memory"].as_array().expect("memory after each quarter");
+    assert_eq!(memory.len(), 4);
+    assert!(memory.iter().all(|mib| mib.as_f64().is_some_and(|mib| mib > 1.0)), "{memory:?}");
+}
+
+#[test]
+fn latency_over_rate_is_drawn() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("latency.svg");
+    let file = path.to_str().expect("a plain name");
+    let (ok, table, told) = bench(&["--keys", "10", "--lasting", "300ms", "--plot", file]);
+    assert!(ok, "{told}");
+    assert!(table.contains("MiB after each quarter"), "{table}");
+    let svg = std::fs::read_to_string(path).expect("it is drawn");
+    assert_eq!(svg.matches("<polyline").count(), 4, "{svg}");
+    assert!(svg.contains("p99 from due") && svg.trim_end().ends_with("</svg>"), "{svg}");
 }
 
 #[test]
 fn what_makes_no_sense_is_refused() {
-    for args in [&["--rate", "0"][..], &["--keys", "0"], &["-n", "2", "--rate", "9"]] {
+    for args in [
+        &["--rate", "0"][..],
+        &["--keys", "0"],
+        &["-n", "2", "--rate", "9"],
+        &["--plot", "x.svg", "--rate", "9"],
+    ] {
         let (ok, _, told) = bench(args);
         assert!(!ok && !told.is_empty(), "{args:?}");
     }

@@ -47,6 +47,11 @@ pub fn load() -> Option<f64> {
     load.split_whitespace().next()?.parse().ok()
 }
 
+/// The load for a table.
+pub fn load_text(load: Option<f64>) -> String {
+    load.map_or("unknown".to_owned(), |load| format!("{load:.2}"))
+}
+
 /// Whether the machine had so little to do that wall times speak of the engine.
 pub fn is_quiet(load: Option<f64>) -> bool {
     load.is_some_and(|load| load < 0.5)

@@ -1,14 +1,17 @@
 //! `tiderace bench`: what this engine does, how fast, on this machine.
 
+mod json;
+mod kafka;
 mod work;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tiderace_operators::time::Span;
 
 use crate::bench::latency::Latency;
-use crate::bench::nexmark::{Report, Suite, queries, scaling};
+use crate::bench::nexmark::{Format, Report, Suite, Via, queries, scaling, write_events};
+use crate::bench::plot;
 use crate::error::{Error, Kind};
 use crate::runtime::LaunchArgs;
 use tiderace_nexmark::{Disorder, Generator};
@@ -25,6 +28,8 @@ pub struct BenchArgs {
 enum What {
     Nexmark(Box<NexmarkArgs>),
     Latency(Box<LatencyArgs>),
+    Json(Box<json::JsonArgs>),
+    Kafka(Box<kafka::KafkaArgs>),
     /// Windows by key, beside a loop over hash maps.
     Window(Box<work::WorkArgs>),
     /// Deduplication, exact and with a filter that may lose events, beside a set.
@@ -88,6 +93,24 @@ pub struct NexmarkArgs {
     #[arg(long, value_name = "DIRECTORY")]
     pub output: Option<PathBuf>,
 
+    /// What the events come through: made in memory, or as JSON from a file or from Kafka, whose
+    /// reading and decoding are then part of the cost.
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
+    pub via: Via,
+
+    /// The brokers for --via kafka (or KAFKA_BOOTSTRAP); embedded ones, which keep little, if neither
+    /// is given.
+    #[arg(long, value_name = "HOST:PORT,…")]
+    pub brokers: Option<String>,
+
+    /// Do not run: write the events to files in this directory, with all their text.
+    #[arg(long, value_name = "DIRECTORY", conflicts_with_all = ["output", "verify", "via"])]
+    pub write: Option<PathBuf>,
+
+    /// How --write writes: ndjson is one file with all events, csv a file for each kind.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t, requires = "write")]
+    pub format: Format,
+
     /// Print the results as JSON.
     #[arg(long)]
     pub json: bool,
@@ -113,6 +136,10 @@ pub struct LatencyArgs {
     #[arg(long, value_name = "N")]
     pub rate: Option<f64>,
 
+    /// Draw latency over rate into this file, as SVG.
+    #[arg(long, value_name = "FILE", conflicts_with = "rate")]
+    pub plot: Option<PathBuf>,
+
     /// Print the results as JSON.
     #[arg(long)]
     pub json: bool,
@@ -127,6 +154,8 @@ pub fn run(args: BenchArgs) -> Result<i32, Error> {
     match args.what {
         What::Nexmark(args) => nexmark(*args),
         What::Latency(args) => latency(*args),
+        What::Json(args) => json::run(*args),
+        What::Kafka(args) => kafka::run(*args),
         What::Window(args) => work::run("window", *args),
         What::Dedup(args) => work::run("dedup", *args),
         What::Join(args) => work::run("join", *args),
@@ -145,16 +174,22 @@ fn nexmark(args: NexmarkArgs) -> Result<i32, Error> {
     }
     let bound = Span::from(args.disorder);
     let disorder = Disorder { bound, copies: args.copies, ..Disorder::default() };
-    let directory = std::env::temp_dir().join(format!("tiderace-q10-{}", std::process::id()));
+    let generator = Generator::new(args.seed, args.density).disorder(disorder);
+    if let Some(directory) = &args.write {
+        return write(directory, &args, &generator);
+    }
+    let directory = std::env::temp_dir().join(format!("tiderace-nexmark-{}", std::process::id()));
     let suite = Suite {
         queries: queries(&args.query)?,
         events: args.events,
         runs: args.runs,
         rate: args.rate,
-        generator: Generator::new(args.seed, args.density).disorder(disorder),
+        generator,
         verify: args.verify,
         output: args.output,
         directory: directory.clone(),
+        via: args.via,
+        brokers: brokers(args.brokers),
     };
     let reports = if args.scale.is_empty() {
         suite.run(args.launch).map(|report| report.into_iter().collect())
@@ -162,7 +197,7 @@ fn nexmark(args: NexmarkArgs) -> Result<i32, Error> {
         let at = |workers| suite.clone().run(LaunchArgs { workers, ..args.launch.clone() });
         args.scale.into_iter().filter_map(|workers| at(workers).transpose()).collect()
     };
-    // It is there only if q10 has run here.
+    // It is there only if q10 has run here, or events have come through files.
     let _ = std::fs::remove_dir_all(&directory);
     let reports: Vec<Report> = reports?;
     match (args.json, &reports[..]) {
@@ -175,6 +210,17 @@ fn nexmark(args: NexmarkArgs) -> Result<i32, Error> {
         false => Err(Error::new(Kind::Bug, "a query gave wrong results")
             .hint("--output writes the rows of each query")),
     }
+}
+
+/// Writes the events instead of running queries on them.
+fn write(directory: &Path, args: &NexmarkArgs, generator: &Generator) -> Result<i32, Error> {
+    let written = write_events(directory, args.format, generator, args.events)?;
+    shown(args.json, &written, || {
+        let files: String =
+            written.files.iter().map(|file| format!("{}\n", file.display())).collect();
+        let (persons, auctions, bids) = (written.persons, written.auctions, written.bids);
+        format!("{files}{persons} persons, {auctions} auctions, {bids} bids\n")
+    })
 }
 
 fn tables(reports: &[Report]) -> String {
@@ -193,9 +239,48 @@ fn latency(args: LatencyArgs) -> Result<i32, Error> {
     }
     let suite = Latency { keys: args.keys, lasting: args.lasting, rate: args.rate };
     let report = suite.run(&args.launch)?;
-    match args.json {
-        true => print_json(&report),
-        false => super::print(&report.table()),
+    if let Some(path) = &args.plot {
+        plot::write(path, &report.chart())?;
+    }
+    shown(args.json, &report, || report.table())
+}
+
+/// Refuses numbers that are zero.
+fn positive(numbers: &[(&str, u64)]) -> Result<(), Error> {
+    match numbers.iter().find(|(_, number)| *number == 0) {
+        Some((name, _)) => Err(Error::new(Kind::Usage, format!("{name} must be at least 1"))),
+        None => Ok(()),
+    }
+}
+
+/// The brokers that were asked for: on the command line, or in the environment.
+fn brokers(given: Option<String>) -> Option<String> {
+    given.or_else(|| std::env::var("KAFKA_BOOTSTRAP").ok()).filter(|address| !address.is_empty())
+}
+
+/// What a build without Kafka says.
+#[cfg(not(feature = "kafka"))]
+fn no_kafka(what: &str) -> Error {
+    Error::new(Kind::Usage, format!("this build has no Kafka: {what} needs the feature `kafka`"))
+}
+
+/// Prints a report, as JSON or as a table.
+fn shown(
+    json: bool,
+    report: &impl serde::Serialize,
+    table: impl FnOnce() -> String,
+) -> Result<i32, Error> {
+    match json {
+        true => print_json(report),
+        false => super::print(&table()),
+    }
+}
+
+/// A benchmark whose results differ from a loop's has failed, whatever it has measured.
+fn right(right: bool) -> Result<i32, Error> {
+    match right {
+        true => Ok(0),
+        false => Err(Error::new(Kind::Bug, "the results of the windows are not those of a loop")),
     }
 }
 

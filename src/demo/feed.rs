@@ -6,20 +6,19 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rdkafka::client::ClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::DeliveryResult;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::{PARTITIONS, READINGS};
 use crate::error::{Error, Kind};
+use crate::kafka::config::Settings;
+use crate::kafka::produce::Feeding;
 use crate::source::generate::Sensors;
 
 /// How many events of a partition may wait to be read: some 2 MiB of the 5 that are kept.
@@ -44,22 +43,6 @@ impl Feeder {
     }
 }
 
-/// Counts the events that were not delivered.
-#[derive(Default)]
-struct Deliveries {
-    failed: AtomicU64,
-}
-
-impl ClientContext for Deliveries {}
-
-impl ProducerContext for Deliveries {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &DeliveryResult<'_>, _: ()) {
-        self.failed.fetch_add(u64::from(result.is_err()), SeqCst);
-    }
-}
-
 /// Starts to feed the series, up to a number of events, at a rate. Returns when every partition has
 /// records: one that is empty when the job starts counts as idle, and would hold nothing back.
 pub(super) fn start(
@@ -72,12 +55,8 @@ pub(super) fn start(
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", bootstrap);
     let consumer: BaseConsumer =
-        config.clone().set("group.id", format!("tiderace-{READINGS}")).create().map_err(failed)?;
-    let producer: BaseProducer<Deliveries> = config
-        .set("linger.ms", "5")
-        .set("enable.idempotence", "true")
-        .create_with_context(Deliveries::default())
-        .map_err(failed)?;
+        config.set("group.id", format!("tiderace-{READINGS}")).create().map_err(failed)?;
+    let producer = Feeding::new("the feeder of the demo", bootstrap, &Settings::new())?;
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = stop.clone();
     let (ready, wait) = std::sync::mpsc::channel();
@@ -86,13 +65,13 @@ pub(super) fn start(
         .spawn(move || {
             let first = events.unwrap_or(FIRST).min(FIRST);
             send(&producer, &sensors, 0..first, || Some(u64::MAX))?;
-            flush(&producer)?;
+            producer.flush(FLUSH)?;
             // The other side may have given up; then nobody waits.
             let _ = ready.send(());
             let pace = Pace { begun: Instant::now(), first, rate, consumer, stop: stopped };
             let rest = first..events.unwrap_or(u64::MAX);
             send(&producer, &sensors, rest, || pace.allowed())?;
-            flush(&producer)
+            producer.flush(FLUSH)
         })
         .map_err(|error| Error::new(Kind::Failed, "cannot start the feeder").caused_by(error))?;
     // An error is told when the feeder is stopped.
@@ -124,7 +103,7 @@ impl Pace {
 
 /// Sends a stretch of the series, no further than allowed.
 fn send(
-    producer: &BaseProducer<Deliveries>,
+    producer: &Feeding,
     sensors: &Sensors,
     stretch: Range<u64>,
     allow: impl Fn() -> Option<u64>,
@@ -136,44 +115,23 @@ fn send(
             // Not too much in one go: the pace is looked at again.
             allowed = now.min(i + 5_000);
             if i >= allowed {
-                producer.poll(Duration::from_millis(2));
+                producer.wait();
             }
         }
         json.clear();
         serde_json::to_writer(&mut json, &sensors.event(i))
             .map_err(|error| Error::new(Kind::Bug, "an event is not JSON").caused_by(error))?;
-        let mut record = BaseRecord::<(), [u8]>::to(READINGS)
-            .payload(&json)
-            .partition(sensors.partition_of(i) as i32);
-        while let Err((error, again)) = producer.send(record) {
-            if error != KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) {
-                return Err(lost(1).caused_by(error));
-            }
+        while !producer.send(READINGS, sensors.partition_of(i) as i32, &json)? {
             if allow().is_none() {
                 return Ok(());
             }
-            producer.poll(Duration::from_millis(1));
-            record = again;
+            producer.wait();
         }
         if i % 512 == 0 {
-            producer.poll(Duration::ZERO);
+            producer.poll();
         }
     }
     Ok(())
-}
-
-/// Waits until everything is delivered.
-fn flush(producer: &BaseProducer<Deliveries>) -> Result<(), Error> {
-    let begun = Instant::now();
-    while producer.in_flight_count() > 0 && begun.elapsed() < FLUSH {
-        producer.poll(Duration::from_millis(1));
-    }
-    let failed = producer.context().failed.load(SeqCst) + producer.in_flight_count() as u64;
-    if failed > 0 { Err(lost(failed)) } else { Ok(()) }
-}
-
-fn lost(events: u64) -> Error {
-    Error::new(Kind::Unreachable, format!("{events} events did not reach the embedded Kafka"))
 }
 
 /// How many events the job has certainly read: the partition furthest behind decides.

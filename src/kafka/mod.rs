@@ -5,4 +5,5 @@ pub mod config;
 pub(crate) mod context;
 pub mod embedded;
 pub(crate) mod error;
+pub(crate) mod produce;
 pub(crate) mod queue;

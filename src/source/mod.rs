@@ -231,6 +231,11 @@ impl Waker {
         Waker(std::sync::Arc::new(wake))
     }
 
+    /// A waker that unparks a thread.
+    pub fn of(thread: std::thread::Thread) -> Self {
+        Waker::new(move || thread.unpark())
+    }
+
     /// Has the worker ask the source again soon.
     pub fn wake(&self) {
         (self.0)();

@@ -12,10 +12,12 @@ mod model;
 mod naive;
 mod queries;
 mod query;
+mod read;
 mod text;
 
 pub use generator::{Disorder, Generator};
 pub use model::{Auction, Bid, Event, Person};
 pub use queries::{NAMES, Visit, visit};
 pub use query::{Answer, House, MakeTable, Query, Row, WriteFiles};
-pub use text::Text;
+pub use read::Read;
+pub use text::{Field, Text};

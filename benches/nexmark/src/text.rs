@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use serde::ser::{Serialize, SerializeStruct, Serializer};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use tiderace_operators::time::EventTime;
 
 use super::{Auction, Bid, Event, Person};
 
@@ -23,7 +24,7 @@ const CITIES: [(&str, &str); 10] = [
     ("Kent", "WA"),
     ("Cheyenne", "WY"),
 ];
-const HOT_CHANNELS: [&str; 4] = ["Google", "Facebook", "Baidu", "Apple"];
+pub(super) const HOT_CHANNELS: [&str; 4] = ["Google", "Facebook", "Baidu", "Apple"];
 
 fn pick<T: Copy>(list: &[T], draw: u64) -> T {
     list[(draw % list.len() as u64) as usize]
@@ -128,48 +129,92 @@ impl Bid {
     }
 }
 
-impl Serialize for Text<'_> {
+/// An event in words, for other systems: serializes as one flat object.
+pub struct Text<'a>(pub &'a Event);
+
+/// The value of a field in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// A number; times are in microseconds since 1970.
+    Number(i64),
+    /// Text.
+    Word(String),
+}
+
+impl Serialize for Field {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("Event", 11)?;
-        match self.0 {
-            Event::Person(person) => {
-                fields.serialize_field("type", "person")?;
-                fields.serialize_field("id", &person.id)?;
-                let (first, last) = person.name();
-                fields.serialize_field("name", &format_args!("{first} {last}"))?;
-                fields.serialize_field("email_address", &person.email())?;
-                fields.serialize_field("credit_card", &person.credit_card())?;
-                fields.serialize_field("city", person.city())?;
-                fields.serialize_field("state", person.state())?;
-                fields.serialize_field("time", &person.time.micros())?;
-            }
-            Event::Auction(auction) => {
-                fields.serialize_field("type", "auction")?;
-                fields.serialize_field("id", &auction.id)?;
-                fields.serialize_field("item_name", &auction.item())?;
-                fields.serialize_field("description", &auction.description())?;
-                fields.serialize_field("initial_bid", &auction.initial_bid)?;
-                fields.serialize_field("reserve", &auction.reserve)?;
-                fields.serialize_field("time", &auction.time.micros())?;
-                fields.serialize_field("expires", &auction.expires.micros())?;
-                fields.serialize_field("seller", &auction.seller)?;
-                fields.serialize_field("category", &auction.category)?;
-            }
-            Event::Bid(bid) => {
-                let mut url = String::new();
-                bid.url(&mut url);
-                fields.serialize_field("type", "bid")?;
-                fields.serialize_field("auction", &bid.auction)?;
-                fields.serialize_field("bidder", &bid.bidder)?;
-                fields.serialize_field("price", &bid.price)?;
-                fields.serialize_field("channel", &bid.channel_name())?;
-                fields.serialize_field("url", &url)?;
-                fields.serialize_field("time", &bid.time.micros())?;
-            }
+        match self {
+            Field::Number(number) => serializer.serialize_i64(*number),
+            Field::Word(word) => serializer.serialize_str(word),
         }
-        fields.end()
     }
 }
 
-/// An event in words, for other systems: serializes as one flat object.
-pub struct Text<'a>(pub &'a Event);
+impl Text<'_> {
+    /// Which of the three kinds it is.
+    pub fn kind(&self) -> &'static str {
+        match self.0 {
+            Event::Person(_) => "person",
+            Event::Auction(_) => "auction",
+            Event::Bid(_) => "bid",
+        }
+    }
+
+    /// Its fields with their names, in order. The names are those of the reference; `extra`, filler
+    /// there, holds in sixteen digits the number that the text follows from.
+    pub fn fields(&self) -> Vec<(&'static str, Field)> {
+        let number = |number: u64| Field::Number(i64::try_from(number).unwrap_or(i64::MAX));
+        let time = |time: EventTime| Field::Number(time.micros());
+        let extra = |draw: u64| Field::Word(format!("{draw:016x}"));
+        match self.0 {
+            Event::Person(person) => {
+                let (first, last) = person.name();
+                vec![
+                    ("id", number(person.id)),
+                    ("name", Field::Word(format!("{first} {last}"))),
+                    ("email_address", Field::Word(person.email())),
+                    ("credit_card", Field::Word(person.credit_card())),
+                    ("city", Field::Word(person.city().to_owned())),
+                    ("state", Field::Word(person.state().to_owned())),
+                    ("time", time(person.time)),
+                    ("extra", extra(person.draw)),
+                ]
+            }
+            Event::Auction(auction) => vec![
+                ("id", number(auction.id)),
+                ("item_name", Field::Word(auction.item())),
+                ("description", Field::Word(auction.description())),
+                ("initial_bid", number(auction.initial_bid)),
+                ("reserve", number(auction.reserve)),
+                ("time", time(auction.time)),
+                ("expires", time(auction.expires)),
+                ("seller", number(auction.seller)),
+                ("category", Field::Number(auction.category.into())),
+                ("extra", extra(auction.draw)),
+            ],
+            Event::Bid(bid) => {
+                let mut url = String::new();
+                bid.url(&mut url);
+                vec![
+                    ("auction", number(bid.auction)),
+                    ("bidder", number(bid.bidder)),
+                    ("price", number(bid.price)),
+                    ("channel", Field::Word(bid.channel_name())),
+                    ("url", Field::Word(url)),
+                    ("time", time(bid.time)),
+                    ("extra", extra(bid.draw.into())),
+                ]
+            }
+        }
+    }
+}
+
+impl Serialize for Text<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let fields = self.fields();
+        let mut object = serializer.serialize_map(Some(fields.len() + 1))?;
+        object.serialize_entry("type", self.kind())?;
+        fields.iter().try_for_each(|(name, field)| object.serialize_entry(name, field))?;
+        object.end()
+    }
+}

@@ -3,26 +3,34 @@
 //! The processes of the job run the queries one after the other, each as a dataflow of its own that
 //! makes its events and reads them to the end. What a query costs is the processor time of all
 //! processes over the number of events; beside it stand the cost without the making of the events,
-//! which is measured in the same run, and the cost beyond `q0`, which only passes bids through.
+//! which is measured in the same run, and the cost beyond `q0`, which only passes bids through. Events
+//! can also come as JSON through a file or through Kafka; the making is then their reading back.
 
 mod by_minute;
+mod files;
 mod report;
 mod run;
 mod scaling;
+mod via;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use files::{Format, Written, write_events};
 pub use report::{Line, Report};
 pub use scaling::scaling;
+use via::Through;
+pub use via::Via;
 
 pub use super::stage::Measured;
 use super::stage::{self, Stage};
 use super::{Sum, machine};
 use crate::error::{Error, Kind};
 use crate::runtime::{LaunchArgs, Outcome, Process, execute_with};
+#[cfg(feature = "kafka")]
+use tiderace_nexmark::Text;
 use tiderace_nexmark::{Event, Generator, NAMES, Query, Visit, visit};
 
 /// What is run.
@@ -43,8 +51,12 @@ pub struct Suite {
     pub verify: bool,
     /// Where the results are written, a file a query.
     pub output: Option<PathBuf>,
-    /// Where `q10` writes its files while it runs.
+    /// Where `q10` writes its files while it runs, and where those are that events come through.
     pub directory: PathBuf,
+    /// What the events come through.
+    pub via: Via,
+    /// The brokers that they come through, if they do; embedded ones if there is no address.
+    pub brokers: Option<String>,
 }
 
 /// The names that a list of queries stands for: `q5,q7`, or `all`.
@@ -76,15 +88,56 @@ struct Told {
 
 impl Suite {
     /// Runs everything. The report is there on process 0 of the job only.
-    pub fn run(self, mut args: LaunchArgs) -> Result<Option<Report>, Error> {
-        args.job = "tiderace-nexmark".to_owned();
+    pub fn run(self, args: LaunchArgs) -> Result<Option<Report>, Error> {
+        if self.rate.is_some() && self.via != Via::Memory {
+            let message = "events come at a rate only from memory";
+            return Err(Error::new(Kind::Usage, message).hint("leave out --rate, or --via"));
+        }
         let load = machine::load();
+        match self.via {
+            Via::Memory => self.through(args, Through::Memory, load),
+            Via::File => {
+                let directory = self.directory.join("events");
+                self.through(args, Through::Files(directory), load)
+            }
+            Via::Kafka => self.through_kafka(args, load),
+        }
+    }
+
+    #[cfg(feature = "kafka")]
+    fn through_kafka(self, args: LaunchArgs, load: Option<f64>) -> Result<Option<Report>, Error> {
+        use super::kafka::{Brokers, fill, one_process};
+
+        one_process(&args)?;
+        let brokers = Brokers::at(self.brokers.clone())?;
+        let topic = brokers.topic("nexmark", args.workers)?;
+        fill(&topic, self.events, |number, into| {
+            let event = self.generator.event(number);
+            serde_json::to_writer(into, &Text(&event)).expect("an event is written to memory");
+        })?;
+        let config = Box::new(topic.source("nexmark"));
+        self.through(args, Through::Topic(config), load)
+    }
+
+    #[cfg(not(feature = "kafka"))]
+    fn through_kafka(self, _: LaunchArgs, _: Option<f64>) -> Result<Option<Report>, Error> {
+        let message = "this build has no Kafka: --via kafka needs the feature `kafka`";
+        Err(Error::new(Kind::Usage, message))
+    }
+
+    fn through(
+        self,
+        mut args: LaunchArgs,
+        through: Through,
+        load: Option<f64>,
+    ) -> Result<Option<Report>, Error> {
+        args.job = "tiderace-nexmark".to_owned();
         let (workers, processes) = (args.workers, args.processes.unwrap_or(1));
         let suite = Arc::new(self);
         let stage = Arc::new(Stage::new(workers));
         let on_workers = suite.clone();
         let outcome = execute_with(args, move |worker| {
-            let told = run::all(worker, &on_workers, &stage)?;
+            let told = run::all(worker, &on_workers, &through, &stage)?;
             if let Some(told) = told {
                 stage::tell(worker, &told)?;
             }

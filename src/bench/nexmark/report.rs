@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Measured, Suite, Told};
+use super::{Measured, Suite, Told, Via};
 
 /// The results of the suite.
 #[derive(Clone, Debug, Serialize)]
@@ -19,7 +19,10 @@ pub struct Report {
     pub runs: usize,
     /// The load of the machine before the start.
     pub load: Option<f64>,
-    /// What making an event costs, in nanoseconds of processor time.
+    /// What the events have come through.
+    pub via: Via,
+    /// What an event costs before a query sees it, in nanoseconds of processor time: its making, or
+    /// its reading and decoding.
     pub making: f64,
     /// The queries, in order.
     pub queries: Vec<Line>,
@@ -36,7 +39,7 @@ pub struct Line {
     pub per_cpu_second: f64,
     /// Nanoseconds of processor time for an event.
     pub nanos: f64,
-    /// The same without the making of the event.
+    /// The same without the making, or the reading and decoding, of the event.
     pub without_making: f64,
     /// The same beyond what `q0` takes, if that was measured too.
     pub over_q0: Option<f64>,
@@ -83,6 +86,7 @@ impl Report {
             density: suite.generator.rate(),
             runs: suite.runs,
             load,
+            via: suite.via,
             making,
             queries: suite.queries.iter().zip(&told.queries).map(line).collect(),
         }
@@ -100,9 +104,18 @@ impl Report {
         let mut text = format!(
             "NEXMark: {events} events, {density} a second of event time, {processes} × {workers} \
              workers, median of {runs}, load {load} before the start\n\
-             making an event takes {making:.1} ns of processor time\n\n\
+             {} takes {making:.1} ns of processor time\n\n\
              {:<6}{:>12}{:>12}{:>10}{:>10}{:>10}{:>12}{:>9}  {}\n",
-            "query", "M/s", "M/CPU s", "ns/event", "no making", "over q0", "rows", "MiB", "results"
+            self.via.doing(),
+            "query",
+            "M/s",
+            "M/CPU s",
+            "ns/event",
+            "no making",
+            "over q0",
+            "rows",
+            "MiB",
+            "results"
         );
         for line in &self.queries {
             let over = line.over_q0.map_or(String::new(), |nanos| format!("{nanos:.1}"));

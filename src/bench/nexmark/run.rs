@@ -2,37 +2,36 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use timely::dataflow::operators::Inspect;
 
 use super::by_minute::ByMinute;
+use super::via::Through;
 use super::{Suite, Told};
-use crate::bench::feed::{Feed, Pace};
 use crate::bench::stage::{Stage, leads, measure};
 use crate::bench::{Sum, Tally};
 use crate::error::{Error, Kind};
 use crate::prelude::*;
 use crate::runtime::Worker;
 use crate::source::iter::IterSource;
-use tiderace_nexmark::{Answer, Bid, Event, House, Query, Row, Visit, visit};
+use tiderace_nexmark::{Answer, Bid, House, Query, Row, Visit, visit};
 
 /// How often a worker with nothing to do looks around.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Runs everything on this worker. One worker of each process has something to tell.
-pub fn all(worker: &mut Worker<'_>, suite: &Suite, stage: &Stage) -> Result<Option<Told>, Error> {
+pub fn all(
+    worker: &mut Worker<'_>,
+    suite: &Suite,
+    through: &Through,
+    stage: &Stage,
+) -> Result<Option<Told>, Error> {
     let mut told = Told::default();
+    through.prepare(worker, suite)?;
     for _ in 0..suite.runs {
-        let (index, peers) = (worker.index() as u64, worker.peers());
-        told.making.push(measure(worker, stage, Tally::sent, |_| {
-            let mut last = EventTime::MIN;
-            for number in (index..suite.events).step_by(peers) {
-                last = last.max(std::hint::black_box(suite.generator.event(number)).time());
-            }
-            std::hint::black_box(last);
-            Ok(())
-        })?);
+        told.making
+            .push(measure(worker, stage, Tally::sent, |worker| through.drain(worker, suite))?);
     }
     told.queries.resize(suite.queries.len(), Vec::new());
     // Run by run, so that a slow moment of the machine does not hit one query alone.
@@ -40,7 +39,7 @@ pub fn all(worker: &mut Worker<'_>, suite: &Suite, stage: &Stage) -> Result<Opti
         for (query, measured) in suite.queries.iter().zip(&mut told.queries) {
             stage.reset(worker, Tally::default());
             measured.push(measure(worker, stage, Tally::sent, |worker| {
-                run(worker, suite, stage, query, false)
+                run(worker, suite, through, stage, query, false)
             })?);
         }
     }
@@ -48,7 +47,7 @@ pub fn all(worker: &mut Worker<'_>, suite: &Suite, stage: &Stage) -> Result<Opti
         for query in &suite.queries {
             let kept = if suite.output.is_some() { Tally::keeping() } else { Tally::default() };
             stage.reset(worker, kept);
-            run(worker, suite, stage, query, true)?;
+            run(worker, suite, through, stage, query, true)?;
             stage.meet();
             told.sums.push(stage.tally().sum());
             if leads(worker)
@@ -65,12 +64,13 @@ pub fn all(worker: &mut Worker<'_>, suite: &Suite, stage: &Stage) -> Result<Opti
 fn run(
     worker: &mut Worker<'_>,
     suite: &Suite,
+    through: &Through,
     stage: &Stage,
     query: &str,
     checked: bool,
 ) -> Result<(), Error> {
     let tally = stage.tally();
-    visit(query, Build { worker, suite, tally, checked }).expect("the names were checked");
+    visit(query, Build { worker, suite, through, tally, checked }).expect("the names were checked");
     while worker.timely().step_or_park(Some(LOOK)) {
         if worker.process().failed() {
             return Err(Error::new(Kind::Failed, format!("{query} has failed")));
@@ -82,6 +82,7 @@ fn run(
 struct Build<'a, 'w> {
     worker: &'a mut Worker<'w>,
     suite: &'a Suite,
+    through: &'a Through,
     tally: Arc<Tally>,
     checked: bool,
 }
@@ -90,8 +91,8 @@ impl Visit for Build<'_, '_> {
     type Out = ();
 
     fn visit<Q: Query>(self) {
-        let Build { worker, suite, tally, checked } = self;
-        dataflow(worker, suite, &mut |flow, house| {
+        let Build { worker, suite, through, tally, checked } = self;
+        dataflow(worker, suite, through, &mut |flow, house| {
             let tally = tally.clone();
             match Q::build(house) {
                 Answer::Rows(rows) => {
@@ -123,26 +124,15 @@ impl Visit for Build<'_, '_> {
 fn dataflow(
     worker: &mut Worker<'_>,
     suite: &Suite,
+    through: &Through,
     build: &mut dyn for<'scope> FnMut(&Flow<'scope>, &House<'scope>),
 ) {
-    worker.dataflow(|flow| build(flow, &house(flow, suite)));
+    worker.dataflow(|flow| build(flow, &house(flow, suite, through)));
 }
 
 /// What a query may ask for.
-fn house<'scope>(flow: &Flow<'scope>, suite: &Suite) -> House<'scope> {
-    let bound = Duration::from_micros(suite.generator.behind().micros() as u64);
-    let times = event_time(Event::time).behind(bound).trust_future().never_idle();
-    let generator = suite.generator.clone();
-    let events = flow.source(
-        "nexmark",
-        |context| {
-            let pace = |per_second| Pace { begun: Instant::now(), per_second };
-            let make = move |number| generator.event(number);
-            Ok(Feed::new(make, suite.events, suite.rate.map(pace), &context))
-        },
-        times,
-    );
-    let (events, directory) = (events.events, suite.directory.clone());
+fn house<'scope>(flow: &Flow<'scope>, suite: &Suite, through: &Through) -> House<'scope> {
+    let (events, directory) = (through.source(flow, suite), suite.directory.clone());
     let (of_table, of_files) = (flow.clone(), flow.clone());
     let table = move |rows: u64, value: fn(u64) -> u64| {
         let rows = IterSource::new("table", move |worker, peers| {

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 pub use config::{KafkaSourceConfig, OnMissing, Start, owner};
 use discover::Discovery;
-use open::{Opened, open};
+pub(crate) use open::{Log, Opened, open};
 use read::Reading;
 
 use super::{Answers, Batch, Offset, Partition, Poll, Replay, Source, SourceContext};

@@ -18,21 +18,21 @@ use crate::kafka::queue::BatchQueue;
 use crate::source::{Offset, Partition, SourceContext};
 
 /// One partition that this instance reads.
-pub(super) struct Log {
+pub(crate) struct Log {
     pub(super) id: Partition,
-    pub(super) topic: String,
-    pub(super) topic_c: CString,
-    pub(super) partition: i32,
+    pub(crate) topic: String,
+    pub(crate) topic_c: CString,
+    pub(crate) partition: i32,
     /// The next offset to read.
-    pub(super) next: Offset,
+    pub(crate) next: Offset,
     /// Where a bounded read ends.
-    pub(super) end: Option<Offset>,
+    pub(crate) end: Option<Offset>,
 }
 
 /// A source that is ready to be read.
-pub(super) struct Opened {
-    pub(super) queue: BatchQueue,
-    pub(super) logs: Vec<Log>,
+pub(crate) struct Opened {
+    pub(crate) queue: BatchQueue,
+    pub(crate) logs: Vec<Log>,
     /// How many partitions each topic has.
     pub(super) counts: Vec<(String, usize)>,
     /// How many records were skipped because a position was no longer in the log.
@@ -68,7 +68,7 @@ pub(super) fn missing(
 
 /// Makes the client, finds the partitions of this instance and where each of them starts, and
 /// assigns them.
-pub(super) fn open(config: &KafkaSourceConfig, context: &SourceContext) -> Result<Opened> {
+pub(crate) fn open(config: &KafkaSourceConfig, context: &SourceContext) -> Result<Opened> {
     let consumer: BaseConsumer<Context> = config
         .client()?
         .create_with_context(Context::new(config.what()))

@@ -5,12 +5,13 @@
 //! workers, it takes until its result reaches the sink. Both are measured: from the reading of that
 //! record, which is the engine's own time, and from when it was due, which adds what waited unread.
 
+mod report;
+
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
 use timely::dataflow::operators::Inspect;
 
 use super::feed::{Feed, Pace};
@@ -18,6 +19,8 @@ use super::machine;
 use crate::error::{Error, Kind};
 use crate::prelude::*;
 use crate::runtime::{LaunchArgs, Outcome, execute_with};
+
+pub use report::{AtRate, Report};
 
 /// The size of the windows, in microseconds of event time.
 const WINDOW: i64 = 10_000_000;
@@ -41,42 +44,6 @@ pub struct Latency {
     pub rate: Option<f64>,
 }
 
-/// What was found at one rate. Times are in microseconds.
-#[derive(Clone, Debug, Serialize)]
-pub struct AtRate {
-    /// Records offered in a second.
-    pub rate: f64,
-    /// The share of the greatest rate, if that was measured.
-    pub share: Option<f64>,
-    /// Results whose time was taken.
-    pub results: u64,
-    /// From the reading of the record that let the window close, at [`PERCENTILES`].
-    pub read: [u64; 6],
-    /// From when that record was due.
-    pub due: [u64; 6],
-    /// The memory in use after a quarter of the run and at its end, in MiB.
-    pub memory: [f64; 2],
-}
-
-/// All of it.
-#[derive(Clone, Debug, Serialize)]
-pub struct Report {
-    /// Worker threads.
-    pub workers: usize,
-    /// How long a tick lasts, in milliseconds.
-    pub tick: f64,
-    /// Keys.
-    pub keys: u64,
-    /// The load of the machine before the start.
-    pub load: Option<f64>,
-    /// Whether the machine was quiet enough for the figures to count.
-    pub counts: bool,
-    /// The greatest rate, in records a second, if it was measured.
-    pub greatest: Option<f64>,
-    /// By rate.
-    pub rates: Vec<AtRate>,
-}
-
 /// When windows could close, and what became of them, on all workers.
 struct Times {
     begun: Instant,
@@ -87,11 +54,18 @@ struct Times {
     histograms: Mutex<[Histogram<u64>; 2]>,
     /// Records counted in the results.
     counted: AtomicU64,
-    memory: AtomicU64,
+    /// The memory in use after each quarter but the last.
+    memory: [AtomicU64; 3],
 }
 
-fn histogram() -> Histogram<u64> {
+/// An empty distribution of times in microseconds.
+pub fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, MOST, 3).expect("the bounds are in order")
+}
+
+/// A distribution at [`PERCENTILES`].
+pub fn percentiles(of: &Histogram<u64>) -> [u64; 6] {
+    PERCENTILES.map(|percent| of.value_at_percentile(percent))
 }
 
 impl Latency {
@@ -140,10 +114,10 @@ impl Latency {
 
     fn at_rate(&self, rate: f64, share: Option<f64>, times: &Times) -> AtRate {
         let histograms = times.histograms.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let at = |of: &Histogram<u64>| PERCENTILES.map(|percent| of.value_at_percentile(percent));
         let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-        let memory = [times.memory.load(Relaxed), machine::memory()].map(mib);
-        let [read, due] = [at(&histograms[0]), at(&histograms[1])];
+        let [first, second, third] = times.memory.each_ref().map(|bytes| bytes.load(Relaxed));
+        let memory = [first, second, third, machine::memory()].map(mib);
+        let [read, due] = [percentiles(&histograms[0]), percentiles(&histograms[1])];
         AtRate { rate, share, results: histograms[0].len(), read, due, memory }
     }
 
@@ -164,7 +138,7 @@ impl Latency {
             due: cells(),
             histograms: Mutex::new([histogram(), histogram()]),
             counted: AtomicU64::new(0),
-            memory: AtomicU64::new(0),
+            memory: Default::default(),
         });
         let (on_workers, keys) = (times.clone(), self.keys);
         let outcome = execute_with(args.clone(), move |worker| {
@@ -198,7 +172,8 @@ fn pipeline(
         |context| {
             // The first window that this worker has not let close, and the newest time it has seen.
             let (mut open, mut newest) = (0, i64::MIN);
-            let quarter = (records / 4).next_multiple_of(context.peers as u64);
+            let quarters =
+                [1, 2, 3].map(|n| (records / 4 * n).next_multiple_of(context.peers as u64));
             let make = move |number: u64| {
                 let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
                 let time = (number as f64 * step) as i64 - (mixed >> 40) as i64 % BOUND;
@@ -207,8 +182,8 @@ fn pipeline(
                     of_record.may_close(open as usize, number, rate);
                     open += 1;
                 }
-                if number == quarter {
-                    of_record.memory.store(machine::memory(), Relaxed);
+                if let Some(quarter) = quarters.iter().position(|&at| at == number) {
+                    of_record.memory[quarter].store(machine::memory(), Relaxed);
                 }
                 (time, mixed % keys)
             };
@@ -254,42 +229,5 @@ impl Times {
             read.fetch_max(now + 1, Relaxed);
             planned.fetch_max(due + 1, Relaxed);
         }
-    }
-}
-
-impl Report {
-    /// The results as a table.
-    pub fn table(&self) -> String {
-        let load = self.load.map_or("unknown".to_owned(), |load| format!("{load:.2}"));
-        let counts = match self.counts {
-            true => "",
-            false => ": too busy, so that latencies are not measured but only shown",
-        };
-        let mut text = format!(
-            "{} keys, windows of 10 s of event time, {} workers, ticks of {} ms, load {load} before \
-             the start{counts}\n",
-            self.keys, self.workers, self.tick
-        );
-        if let Some(greatest) = self.greatest {
-            text.push_str(&format!("at most {:.2} M records/s\n", greatest / 1e6));
-        }
-        text.push_str("\nmilliseconds from reading the record that lets a window close (and from when it was due)\n");
-        text.push_str(&format!("{:>10}{:>7}{:>10}", "M/s", "share", "results"));
-        for percent in PERCENTILES {
-            let name = if percent == 100.0 { "max".to_owned() } else { format!("p{percent}") };
-            text.push_str(&format!("{name:>16}"));
-        }
-        text.push_str(&format!("{:>16}\n", "MiB, 1/4 to end"));
-        for at in &self.rates {
-            let share = at.share.map_or(String::new(), |share| format!("{:.0} %", share * 100.0));
-            text.push_str(&format!("{:>10.2}{share:>7}{:>10}", at.rate / 1e6, at.results));
-            for (read, due) in at.read.iter().zip(at.due) {
-                let both = format!("{:.1} ({:.1})", *read as f64 / 1e3, due as f64 / 1e3);
-                text.push_str(&format!("{both:>16}"));
-            }
-            let memory = format!("{:.0} to {:.0}", at.memory[0], at.memory[1]);
-            text.push_str(&format!("{memory:>16}\n"));
-        }
-        text
     }
 }
