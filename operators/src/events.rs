@@ -21,6 +21,9 @@ use crate::state::Keeper;
 use crate::time::{Span, Timed};
 use crate::watermark::{Mark, SourceId, Watermarks};
 
+/// So many rows that one row has become are sent before there are more.
+const MANY: usize = 4_096;
+
 /// A timely timestamp that counts slices of processing. Its value means nothing about event time.
 pub trait Tick: Timestamp + TotalOrder {}
 impl<T: Timestamp + TotalOrder> Tick for T {}
@@ -210,13 +213,14 @@ impl<'scope, T: Tick, D: Data> Events<'scope, T, D> {
 
     /// Every row through a function; its event time stays.
     pub fn map<E: Data>(&self, f: impl FnMut(D) -> E + 'static) -> Events<'scope, T, E> {
-        let mut f = f;
+        let (mut f, mut out) = (f, Vec::new());
         self.rows(|rows| {
             rows.unary(Pipeline, "Map", |_, _| {
                 move |input, output| {
                     input.for_each(|tick, rows| {
-                        let mut session = output.session(&tick);
-                        session.give_iterator(rows.drain(..).map(|row| row.map(&mut f)));
+                        out.extend(rows.drain(..).map(|row| row.map(&mut f)));
+                        output.session(&tick).give_container(&mut out);
+                        out.clear();
                     });
                 }
             })
@@ -252,14 +256,16 @@ impl<'scope, T: Tick, D: Data> Events<'scope, T, D> {
         name: &str,
         choose: impl Fn(D) -> Option<E> + 'static,
     ) -> Events<'scope, T, E> {
+        let mut out = Vec::new();
         self.rows(|rows| {
             rows.unary(Pipeline, name, |_, _| {
                 move |input, output| {
                     input.for_each(|tick, rows| {
-                        let chosen = rows.drain(..).filter_map(|Timed { time, behind, data }| {
+                        out.extend(rows.drain(..).filter_map(|Timed { time, behind, data }| {
                             Some(Timed { time, behind, data: choose(data)? })
-                        });
-                        output.session(&tick).give_iterator(chosen);
+                        }));
+                        output.session(&tick).give_container(&mut out);
+                        out.clear();
                     });
                 }
             })
@@ -276,7 +282,7 @@ impl<'scope, T: Tick, D: Data> Events<'scope, T, D> {
     where
         I: IntoIterator<Item: Data>,
     {
-        let mut f = f;
+        let (mut f, mut out) = (f, Vec::new());
         let counters = self.clock.observer.register(name, "flat_map", self.scope().index());
         self.rows(|rows| {
             rows.unary(Pipeline, name, |_, _| {
@@ -289,11 +295,17 @@ impl<'scope, T: Tick, D: Data> Events<'scope, T, D> {
                         for Timed { time, behind, data } in rows.drain(..) {
                             let before = sent;
                             for data in f(data) {
-                                session.give(Timed { time, behind, data });
+                                out.push(Timed { time, behind, data });
                                 sent += 1;
                             }
                             filtered += u64::from(sent == before);
+                            if out.len() >= MANY {
+                                session.give_container(&mut out);
+                                out.clear();
+                            }
                         }
+                        session.give_container(&mut out);
+                        out.clear();
                         counters.kept.set(counters.kept.get() - filtered);
                         counters.filtered.add(filtered);
                         counters.output.add(sent);

@@ -1,9 +1,10 @@
 //! Streams with a key.
 
 use timely::ExchangeData;
-use timely::dataflow::channels::pact::Exchange;
+use timely::dataflow::channels::pact::ParallelizationContract;
 
 use crate::events::{Data, Events, Tick};
+use crate::exchange::exchange_by;
 use crate::key::{Key, route};
 use crate::time::Timed;
 
@@ -29,8 +30,8 @@ impl<'scope, T: Tick, D: Data, F> Keyed<'scope, T, D, F> {
 }
 
 /// Brings all rows of a key to one worker.
-pub(crate) fn exchange<D: ExchangeData, K: Key>(
+pub(crate) fn exchange<T: Tick, D: ExchangeData, K: Key>(
     key: impl Fn(&D) -> K + 'static,
-) -> Exchange<Timed<D>, impl FnMut(&Timed<D>) -> u64> {
-    Exchange::new(move |row: &Timed<D>| route(key(&row.data).stable_hash()))
+) -> impl ParallelizationContract<T, Vec<Timed<D>>> {
+    exchange_by(move |row: &Timed<D>| route(key(&row.data).stable_hash()))
 }

@@ -21,6 +21,7 @@ pub mod count_window;
 pub mod dedup;
 pub mod events;
 pub mod events_time;
+mod exchange;
 pub mod flow;
 mod huge;
 pub mod input;

@@ -67,7 +67,7 @@ fn once(inputs: &[Events<'_, u64, Row>], out: &Out<Result>) {
 
 /// Rows that travel in each of the codecs, and those that were late as they were.
 fn codecs(inputs: &[Events<'_, u64, Row>], out: &Out<Result>) {
-    let pairs = inputs[0].map(|row| (u64::from(row.key), row.value));
+    let pairs = inputs[0].map(|row| (u64::from(row.key), i64::from(row.value)));
     let keyed = pairs.key_by(|pair| pair.0);
     let tumbling = || Tumbling::every(micros(20));
     let serial = keyed.clone().exchange_as("serial", Serial).window(tumbling());

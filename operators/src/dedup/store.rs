@@ -363,7 +363,7 @@ mod tests {
                 let same = |a: &(u16, u32), b: &(u16, u32)| a.0 == b.0;
                 let found =
                     store.find_or_insert(hash(&key), (key, value), same, |(k, _)| hash(k));
-                prop_assert_eq!(found.as_ref().map(|(_, old)| &*old), model.get(&key));
+                prop_assert_eq!(found.as_deref().map(|entry| &entry.1), model.get(&key));
                 if let Some((_, old)) = found {
                     *old = value;
                 }

@@ -34,12 +34,12 @@
 use std::time::Duration;
 
 use timely::ExchangeData;
-use timely::dataflow::channels::pact::Exchange;
 
 use super::kind::{Inner, Kind, LeftOuter};
 use super::versions::{Pick, Plan, VersionJoin};
 use super::{Joined, keyed_pact};
 use crate::events::{Data, Events, Tick};
+use crate::exchange::exchange_by;
 use crate::key::Key;
 use crate::keyed::Keyed;
 use crate::tick::tick_operator_2;
@@ -166,7 +166,7 @@ where
         let late = (lateness.max(left_clock.late()), lateness.max(right_clock.late()));
         let scope = left.events.scope();
         let counters = left_clock.observer().register(&name, "as_of_join", scope.index());
-        let pact = Exchange::new(keyed_pact::<L, R, K>(left.key.clone(), right.key.clone()));
+        let pact = exchange_by(keyed_pact::<L, R, K>(left.key.clone(), right.key.clone()));
         let plan = Plan { pick, late, shared: None };
         let of = right.key;
         let split = move |row: R| (of(&row), Some(row));

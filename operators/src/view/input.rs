@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use differential_dataflow::lattice::Lattice;
 use timely::dataflow::StreamVec;
-use timely::dataflow::channels::pact::{Exchange, Pipeline};
+use timely::dataflow::channels::pact::Pipeline;
 
 use super::forever::Forever;
 use super::row::Row;
@@ -12,6 +12,7 @@ use super::span::{Buckets, SetAside};
 use super::{Element, Retain, View};
 use crate::change::{Change, Changes};
 use crate::events::{Data, Events, Tick};
+use crate::exchange::exchange_by;
 use crate::key::route;
 use crate::tick::tick_operator;
 use crate::time::{Span, Timed};
@@ -98,7 +99,7 @@ impl<'scope, T: Tick + Lattice, D: Element> Changes<'scope, T, D> {
                     let data = Row::new(data, &mut scratch);
                     Change { data, diff }
                 });
-                let pact = Exchange::new(|row: &Timed<Change<Row<D>>>| route(row.data.data.hash));
+                let pact = exchange_by(|row: &Timed<Change<Row<D>>>| route(row.data.data.hash));
                 let logic = Buckets::new(by, span, counters.clone());
                 let (rows, aside) = tick_operator(name, &placed, pact, logic, counters);
                 Retained::new(rows, Events::from_parts(aside, clock))

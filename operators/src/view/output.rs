@@ -5,13 +5,14 @@ use std::sync::Arc;
 use differential_dataflow::consolidation::consolidate;
 use differential_dataflow::lattice::Lattice;
 use timely::dataflow::StreamVec;
-use timely::dataflow::channels::pact::{Exchange, Pipeline};
+use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::Operator;
 
 use super::row::{Row, hash_of};
 use super::{Element, View};
 use crate::change::{Change, Changes};
 use crate::events::{Data, Events, Tick};
+use crate::exchange::exchange_by;
 use crate::keeps_nothing;
 use crate::key::route;
 use crate::observe::Counters;
@@ -44,7 +45,7 @@ impl<'scope, T: Tick + Lattice, D: Element> View<'scope, T, D> {
         let clock = self.clock.clone().with_late(Span::ZERO);
         let counters = clock.observer().register(name, kind, self.scope().index());
         let updates = Events::from_parts(self.updates(place), clock.clone());
-        let pact = Exchange::new(|row: &Timed<Change<Row<D>>>| route(row.data.data.hash));
+        let pact = exchange_by(|row: &Timed<Change<Row<D>>>| route(row.data.data.hash));
         let logic =
             EachTick { changes: Vec::new(), sending: None, send, counters: counters.clone() };
         let (rows, _) = tick_operator(name, &updates, pact, logic, counters);

@@ -9,12 +9,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use differential_dataflow::lattice::Lattice;
-use timely::dataflow::channels::pact::Exchange;
 
 use super::forever::give_back;
 use super::{Element, UpsertKey, View};
 use crate::change::Change;
 use crate::events::{Data, Events, Tick};
+use crate::exchange::exchange_by;
 use crate::key::route;
 use crate::observe::Counters;
 use crate::state::{Corrupt, Entry, Epoch, Saver, Shape, State, Table};
@@ -37,7 +37,7 @@ impl<'scope, T: Tick + Lattice, D: Data> Events<'scope, T, D> {
         let clock = self.clock();
         let counters = clock.observer().register(name, "upsert", self.scope().index());
         let rows = self.map(move |row| (key(&row), value(&row)));
-        let pact = Exchange::new(|row: &Timed<(K, Option<V>)>| route(row.data.0.stable_hash()));
+        let pact = exchange_by(|row: &Timed<(K, Option<V>)>| route(row.data.0.stable_hash()));
         let logic = Newest::new(counters.clone());
         let (changes, _) = tick_operator(name, &rows, pact, logic, counters);
         View::from_changes(&Events::from_parts(changes, clock.with_late(Span::ZERO)))

@@ -63,7 +63,6 @@ use state::IntervalJoin;
 use std::time::Duration;
 
 use timely::ExchangeData;
-use timely::dataflow::channels::pact::Exchange;
 
 use super::kind::{
     Anti, Final, FullOuter, Inner, Kind, LeftOuter, Mode, Revised, RightOuter, Semi,
@@ -71,6 +70,7 @@ use super::kind::{
 use super::{Joined, keyed_pact};
 use crate::change::Changes;
 use crate::events::{Data, Events, Tick};
+use crate::exchange::exchange_by;
 use crate::key::Key;
 use crate::keyed::Keyed;
 use crate::tick::tick_operator_2;
@@ -228,7 +228,7 @@ where
         let late = (lateness.max(left_clock.late()), lateness.max(right_clock.late()));
         let scope = left.events.scope();
         let counters = left_clock.observer().register(&name, "interval_join", scope.index());
-        let pact = Exchange::new(keyed_pact::<L, R, K>(left.key.clone(), right.key.clone()));
+        let pact = exchange_by(keyed_pact::<L, R, K>(left.key.clone(), right.key.clone()));
         let keys = (left.key, right.key);
         let logic =
             IntervalJoin::<K, L, R, FL, FR, J, M>::new(bounds, keys, late, counters.clone());

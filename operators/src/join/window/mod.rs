@@ -29,11 +29,11 @@ mod tests;
 use state::WindowJoin;
 
 use timely::ExchangeData;
-use timely::dataflow::channels::pact::Exchange;
 
 use super::kind::{Anti, FullOuter, Inner, Kind, LeftOuter, RightOuter, Semi};
 use super::{Joined, keyed_pact};
 use crate::events::{Data, Events, Tick};
+use crate::exchange::exchange_by;
 use crate::key::Key;
 use crate::keyed::Keyed;
 use crate::tick::tick_operator_2;
@@ -154,7 +154,7 @@ where
         let late = (lateness.max(left_clock.late()), lateness.max(right_clock.late()));
         let scope = left.events.scope();
         let counters = left_clock.observer().register(&name, "window_join", scope.index());
-        let pact = Exchange::new(keyed_pact::<L, R, K>(left.key.clone(), right.key.clone()));
+        let pact = exchange_by(keyed_pact::<L, R, K>(left.key.clone(), right.key.clone()));
         let keys = (left.key, right.key);
         let logic = WindowJoin::<K, L, R, FL, FR, J, W>::new(by, keys, late, counters.clone());
         let (results, refused) =
