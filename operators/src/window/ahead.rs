@@ -10,5 +10,5 @@ pub(super) const AHEAD: usize = 64;
 
 /// Whether it is worth it for tables of so many bytes: smaller ones are in a cache near the core.
 pub(super) fn is_large(bytes: usize) -> bool {
-    bytes > 256 << 10
+    bytes > 1 << 20
 }

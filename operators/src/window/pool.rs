@@ -7,6 +7,10 @@ use crate::state::Table;
 
 /// How many emptied tables keep their memory for windows to come.
 pub(super) const SPARE_TABLES: usize = 2;
+/// How many small ones do: many slices are over at once where ticks are long.
+const SPARE_SMALL: usize = 32;
+/// The memory of a small one in bytes.
+const SMALL: usize = 256 << 10;
 
 /// Tables by place.
 pub(super) struct Pool<K, S> {
@@ -51,7 +55,8 @@ impl<K, S> Pool<K, S> {
         K: Key,
     {
         let saved = self.tables[place].reset();
-        if self.free.len() >= SPARE_TABLES {
+        let small = self.tables[place].bytes() <= SMALL;
+        if self.free.len() >= if small { SPARE_SMALL } else { SPARE_TABLES } {
             self.tables[place] = Table::default();
         }
         self.free.push(place);

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::ahead::{AHEAD, is_large};
 use super::pool::{Pool, bound_of};
 use super::running::Running;
 use super::sliding::Sliding;
@@ -61,6 +62,14 @@ enum Place {
     Late,
 }
 
+/// What has become of a row.
+enum Added {
+    /// It counts, and its key is new there or not.
+    To(bool),
+    Gap,
+    Late,
+}
+
 /// What is being done about a window that is complete.
 #[derive(Clone, Copy)]
 enum Step {
@@ -89,6 +98,11 @@ pub struct Slices<K, F, A, S> {
     near: [Option<Run>; NEAR],
     /// Which of them the row before was in.
     run: usize,
+    inverse: u64,
+    /// Whether the tables are too large for the caches.
+    large: bool,
+    /// For a few rows to come, where they belong, and what they are found by.
+    ahead: Vec<(Place, u64, K)>,
     /// The last window that has given its results.
     fired: i128,
     /// The window that is giving its results.
@@ -115,6 +129,9 @@ impl<K: Key, F, A, S> Slices<K, F, A, S> {
             running: Running::default(),
             near: [None; NEAR],
             run: 0,
+            inverse: by.inverse(),
+            large: false,
+            ahead: Vec::new(),
             fired: i128::MIN,
             firing: None,
             epoch: Epoch::default(),
@@ -129,14 +146,11 @@ impl<K: Key, F, A, S> Slices<K, F, A, S> {
         *self.waiting.entry(interval).or_insert_with(|| self.tables.take())
     }
 
-    /// Where a row at this time counts. Rows come in runs, and those that do not are in one of a few
-    /// slices, so that it takes a comparison or a division to find it.
-    #[inline]
+    /// Where a row at this time counts. Rows are in one of a few slices, so that it takes a multiplication
+    /// and a comparison to find it.
+    #[inline(always)]
     fn place(&mut self, time: EventTime, seen: EventTime, missed: &mut u64) -> Place {
-        if let Some(run) = self.near[self.run].as_ref().filter(|run| run.takes(time, seen)) {
-            return Place::At(run.place);
-        }
-        self.run = self.by.slice_hint(time) % NEAR;
+        self.run = self.by.slice_hint(time, self.inverse) % NEAR;
         match &self.near[self.run] {
             Some(run) if run.takes(time, seen) => Place::At(run.place),
             _ => self.find(time, seen, missed),
@@ -161,6 +175,23 @@ impl<K: Key, F, A, S> Slices<K, F, A, S> {
         }
         *missed += u64::try_from(first - slice.first).unwrap_or(u64::MAX);
         Place::At(self.partials((first, slice.last)))
+    }
+
+    /// Takes in a row of which it is known where it belongs.
+    #[inline(always)]
+    fn add<D>(&mut self, place: Place, hash: u64, key: K, row: &Timed<D>) -> Added
+    where
+        A: Aggregate<D, State = S>,
+    {
+        let place = match place {
+            Place::At(place) => place,
+            Place::Gap => return Added::Gap,
+            Place::Late => return Added::Late,
+        };
+        let create = || self.aggregate.create();
+        let (state, new) = self.tables[place].entry(hash, key, self.epoch, create);
+        self.aggregate.add_at(state, row.time, &row.data);
+        Added::To(new)
     }
 
     /// The next window that has records.
@@ -195,8 +226,11 @@ impl<K: Key, F, A, S> Slices<K, F, A, S> {
         open.map(|&(first, _)| first.max(done + 1)).next()
     }
 
-    fn measure(&self) {
+    fn measure(&mut self) {
         let bytes = self.tables.bytes(self.waiting.values().chain(self.taken.values()));
+        // Rows go to a few of the slices at a time.
+        let largest = self.waiting.values().map(|&place| self.tables[place].bytes()).max();
+        self.large = largest.is_some_and(is_large);
         self.counters.bytes.set((bytes + self.running.bytes()) as u64);
         self.counters.open.set(self.open());
         self.counters.oldest.set(self.oldest().map(|number| self.by.window(number).start));
@@ -217,27 +251,38 @@ where
     fn apply(&mut self, before: EventTime, rows: &mut Vec<Timed<D>>, out: &mut Emit<Self::Out, D>) {
         let (all, mut late, mut filtered, mut missed, mut created) =
             (rows.len() as u64, 0, 0, 0, 0);
-        for row in rows.drain(..) {
-            let seen = row.seen_frontier().max(before);
-            let place = match self.place(row.time, seen, &mut missed) {
-                Place::At(place) => place,
-                Place::Gap => {
-                    filtered += 1;
-                    continue;
+        let seen = |row: &Timed<D>| row.seen_frontier().max(before);
+        let mut count = |row: Timed<D>, added: Added| match added {
+            Added::To(new) => created += u64::from(new),
+            Added::Gap => filtered += 1,
+            Added::Late => {
+                late += 1;
+                out.side.push(Timed { behind: row.time.behind(seen(&row)), ..row });
+            }
+        };
+        let mut rows = rows.drain(..);
+        let mut ahead = std::mem::take(&mut self.ahead);
+        while self.large && rows.len() > 0 {
+            for row in rows.as_slice().iter().take(AHEAD) {
+                let key = (self.key)(&row.data);
+                let place = self.place(row.time, seen(row), &mut missed);
+                let hash = key.stable_hash();
+                if let Place::At(place) = place {
+                    self.tables[place].warm(hash);
                 }
-                Place::Late => {
-                    late += 1;
-                    let behind = row.time.behind(seen);
-                    out.side.push(Timed { behind, ..row });
-                    continue;
-                }
-            };
+                ahead.push((place, hash, key));
+            }
+            for ((place, hash, key), row) in ahead.drain(..).zip(rows.by_ref()) {
+                let added = self.add(place, hash, key, &row);
+                count(row, added);
+            }
+        }
+        self.ahead = ahead;
+        for row in rows {
             let key = (self.key)(&row.data);
-            let hash = key.stable_hash();
-            let create = || self.aggregate.create();
-            let (state, new) = self.tables[place].entry(hash, key, self.epoch, create);
-            self.aggregate.add_at(state, row.time, &row.data);
-            created += u64::from(new);
+            let place = self.place(row.time, seen(&row), &mut missed);
+            let added = self.add(place, key.stable_hash(), key, &row);
+            count(row, added);
         }
         self.counters.kept.add(all - late - filtered);
         self.counters.late.add(late);
