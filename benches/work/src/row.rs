@@ -37,7 +37,7 @@ pub struct Row {
     pub floor: Option<(&'static str, Agrees)>,
     /// Which row does other work that it is worth a comparison with.
     pub beside: Option<&'static str>,
-    /// With [`MANY`] keys and more it is given the events by this number, because it takes long.
+    /// With 100,000 keys and more it is given the events by this number, because it takes long.
     pub part: u64,
     /// How long its ticks last, whatever is asked for.
     pub tick: Option<Duration>,
