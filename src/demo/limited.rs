@@ -49,6 +49,10 @@ impl<S: Source> Source for Limited<S> {
         self.source.replay()
     }
 
+    fn wakes(&self) -> bool {
+        self.source.wakes()
+    }
+
     fn consume(&mut self, limit: usize, batch: &mut Batch<S::Record>) -> Result<Poll, Error> {
         let before = batch.len();
         let poll = self.source.consume(limit, batch)?;

@@ -25,8 +25,10 @@ use super::{IntoTime, Offset, Partition, Poll, Positions, Source, SourceContext,
 use crate::error::Error;
 use crate::flow::{Flow, Shared};
 
-/// How long a source without news waits before it is asked again, at most.
+/// How long a source without news waits before it is asked again, at most; and one that tells by its
+/// waker when there are news.
 const LONGEST_WAIT: Duration = Duration::from_millis(10);
+const LONGEST_WAIT_FOR_WAKER: Duration = Duration::from_millis(50);
 /// How long the answers to the last commits may take.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
 /// How often a source reports to the board.
@@ -128,7 +130,9 @@ impl<'scope> Flow<'scope> {
                             return false;
                         }
                     };
-                    run.read(row_buffer.len() + reject_buffer.len(), &look, now);
+                    let longest =
+                        if this.source.wakes() { LONGEST_WAIT_FOR_WAKER } else { LONGEST_WAIT };
+                    run.read(row_buffer.len() + reject_buffer.len(), &look, now, longest);
                     send(&mut rows, &held[0], &mut row_buffer);
                     send(&mut rejects, &held[1], &mut reject_buffer);
                     let ends = |look: &Looked| matches!(look.poll, Poll::Finished | Poll::None);
@@ -277,14 +281,14 @@ impl Run {
     }
 
     /// Takes note of what was read.
-    fn read(&mut self, rows: usize, look: &Option<Looked>, now: Duration) {
+    fn read(&mut self, rows: usize, look: &Option<Looked>, now: Duration, longest: Duration) {
         self.rows += rows;
         self.bytes += look.as_ref().map_or(0, |look| look.bytes);
         if rows > 0 {
             self.since.get_or_insert(now);
             self.wait = Duration::from_millis(1);
         } else {
-            self.wait = (self.wait * 2).min(LONGEST_WAIT);
+            self.wait = (self.wait * 2).min(longest);
         }
         self.ready = look.as_ref().is_some_and(|look| look.poll == Poll::Ready);
     }

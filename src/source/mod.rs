@@ -71,7 +71,7 @@ pub enum Poll {
     /// There may be more at once.
     Ready,
     /// Nothing more just now. The engine asks again when the source's waker is called, and
-    /// in any case after a few milliseconds.
+    /// in any case after a few milliseconds, or some tens if the source [wakes](Source::wakes).
     Pending,
     /// This instance reads no partition and never will: it must not hold anything back.
     None,
@@ -89,6 +89,12 @@ pub trait Source: 'static {
 
     /// Whether it can be read again from a position.
     fn replay(&self) -> Replay;
+
+    /// Whether it calls its waker whenever there is something to hand over. Such a source is looked
+    /// at more rarely while it is silent, so that an idle job costs next to nothing.
+    fn wakes(&self) -> bool {
+        false
+    }
 
     /// Hands over up to `limit` records, without waiting for any.
     ///

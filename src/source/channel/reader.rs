@@ -141,6 +141,10 @@ impl<D: 'static> Source for ChannelSource<D> {
         Replay::Never
     }
 
+    fn wakes(&self) -> bool {
+        true
+    }
+
     fn consume(&mut self, limit: usize, batch: &mut Batch<D>) -> Result<Poll, Error> {
         if !std::mem::replace(&mut self.announced, true) {
             for own in &self.own {

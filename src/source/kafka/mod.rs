@@ -132,6 +132,10 @@ impl<D: Decode> Source for KafkaSource<D> {
         Replay::FromPosition
     }
 
+    fn wakes(&self) -> bool {
+        true
+    }
+
     fn consume(&mut self, limit: usize, batch: &mut Batch<D::Record>) -> Result<Poll> {
         if let State::Opening(opening) = &self.state {
             match opening.try_recv() {
