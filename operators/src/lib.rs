@@ -63,7 +63,7 @@ pub mod prelude {
     pub use crate::session::{Session, SessionResult};
     pub use crate::state::Keeper;
     pub use crate::time::{EventTime, Timed, hours, millis, mins, secs};
-    pub use crate::view::{Retain, Retained, View};
+    pub use crate::view::{Retain, Retained, Snapshot, View};
     pub use crate::watermark::Policy;
     #[cfg(feature = "calendar")]
     pub use crate::window::Calendar;

@@ -56,7 +56,8 @@ impl<'scope> Feed<'scope> {
 
     fn share(&self, share: Share) -> Events<'scope, u64, Event> {
         let in_flight = IN_FLIGHT / share.of;
-        let ends = by_time(self.tick, in_flight / 2);
+        // As the engine's own sources do it.
+        let ends = by_time(self.tick, in_flight / 4);
         let load = self.load;
         let make = move |number| load.event(number);
         source(self.scope, share, load.events, in_flight, make, ends, probe::Handle::new())

@@ -9,7 +9,7 @@
 //! ```text
 //!  Events ──┐ view     ┌───────────── tick time ────────────┐ changelog ──▶ Changes
 //!           ├─────────▶│ map  join  count  top_k  iterate … │
-//!  Changes ─┘ upsert   └────────────────────────────────────┘ upserts ────▶ Events
+//!  Changes ─┘ upsert   └────────────────────────────────────┘ upserts, snapshots ──▶ Events
 //! ```
 //!
 //! **In.** [`Events::view`](crate::events::Events::view) and
@@ -19,9 +19,10 @@
 //!
 //! **Out.** [`View::changelog`] sends the changes of each tick, consolidated: one consistent set of
 //! rows with −1 and +1. [`View::upserts`] sends for each key that has changed its new value, or that
-//! it has none. Both have the frontier f(e−1) as their event time, the least that is not behind: a
-//! view forgets when its rows happened unless their data says so. [`View::collection`] gives the
-//! differential collection itself, and [`View::via`] takes any function of it, `iterate` included.
+//! it has none. [`View::snapshots`] sends all rows, at intervals of event time. All of these have the
+//! frontier f(e−1) as their event time, the least that is not behind: a view forgets when its rows
+//! happened unless their data says so. [`View::collection`] gives the differential collection itself,
+//! and [`View::via`] takes any function of it, `iterate` included.
 //!
 //! **Cuts.** What is kept over cuts are the inputs: changes for ever-growing ones, rows by buckets
 //! of event time for those of a span, the newest values of upserts. A dataflow that goes on after a
@@ -81,6 +82,7 @@ mod keyed;
 mod output;
 mod retain;
 mod row;
+mod snapshot;
 mod span;
 #[cfg(test)]
 mod tests;
@@ -88,6 +90,7 @@ mod upsert;
 
 pub use input::Retained;
 pub use retain::Retain;
+pub use snapshot::Snapshot;
 
 use std::hash::Hash;
 

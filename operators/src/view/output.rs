@@ -44,7 +44,7 @@ impl<'scope, T: Tick + Lattice, D: Element> View<'scope, T, D> {
     ) -> Events<'scope, T, O> {
         let clock = self.clock.clone().with_late(Span::ZERO);
         let counters = clock.observer().register(name, kind, self.scope().index());
-        let updates = Events::from_parts(self.updates(place), clock.clone());
+        let updates = Events::from_parts(self.updates(place, false), clock.clone());
         let pact = exchange_by(|row: &Timed<Change<Row<D>>>| route(row.data.data.hash));
         let logic =
             EachTick { changes: Vec::new(), sending: None, send, counters: counters.clone() };
@@ -53,12 +53,13 @@ impl<'scope, T: Tick + Lattice, D: Element> View<'scope, T, D> {
     }
 
     /// The changes, each at its own tick. What a dataflow said before it went on after a cut has
-    /// been said.
-    fn updates(
+    /// been said, and is there only if all are wanted.
+    pub(super) fn updates(
         &self,
         place: impl Fn(&D, &mut Vec<u8>) -> u64 + 'static,
+        all: bool,
     ) -> StreamVec<'scope, T, Timed<Change<Row<D>>>> {
-        let said = self.clock.keeper().restored_at().cloned();
+        let said = self.clock.keeper().restored_at().filter(|_| !all).cloned();
         let mut scratch = Vec::new();
         self.rows.inner.clone().unary(Pipeline, "Updates", move |_, _| {
             move |input, output| {
