@@ -117,6 +117,7 @@ struct Best<F> {
 }
 
 /// The better one is less.
+#[inline]
 fn compare<S: Ranked, D: Serialize>(
     a: &Scored<S, D>,
     score: &S,
@@ -124,8 +125,16 @@ fn compare<S: Ranked, D: Serialize>(
     row: &D,
 ) -> Ordering {
     let order = score.rank(&a.score).then(a.time.cmp(&time));
-    order.then_with(|| canonical(&a.row).cmp(&canonical(row)))
+    order.then_with(|| by_bytes(&a.row, row))
 }
+
+#[cold]
+fn by_bytes<D: Serialize>(a: &D, b: &D) -> Ordering {
+    canonical(a).cmp(&canonical(b))
+}
+
+/// Up to so many rows are looked at one by one.
+const FEW: usize = 8;
 
 impl<F> Best<F> {
     fn take<S: Ranked, D: Serialize + Clone>(
@@ -137,7 +146,10 @@ impl<F> Best<F> {
         if !score.counts() || (best.len() == self.n && best.last().is_some_and(is_before)) {
             return;
         }
-        let place = best.partition_point(is_before);
+        let place = match best.len() <= FEW {
+            true => best.iter().rposition(is_before).map_or(0, |last| last + 1),
+            false => best.partition_point(is_before),
+        };
         best.truncate(self.n - 1);
         best.insert(place, Scored { score: score.clone(), time, row: row.clone() });
     }

@@ -12,8 +12,9 @@ use serde::Serialize;
 use super::Saver;
 use crate::huge::Huge;
 use crate::key::Key;
-use crate::prefetch::prefetch;
+use crate::prefetch::prefetch_whole;
 use crate::tick::Fuel;
+use places::Places;
 
 /// The number of the cut that changes made now will be part of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,12 +74,15 @@ pub struct Table<K, V> {
     saved: bool,
     /// Where a save that ran out of fuel goes on.
     cursor: usize,
+    /// Where the slots are, for what is asked for ahead.
+    places: Places,
 }
 
 impl<K, V> Default for Table<K, V> {
     fn default() -> Self {
         let (slots, gone) = (HashTable::new_in(Huge), Vec::new());
-        Table { slots, gone, touched: false, saved: false, cursor: 0 }
+        let places = Places::default();
+        Table { slots, gone, touched: false, saved: false, cursor: 0, places }
     }
 }
 
@@ -109,16 +113,29 @@ impl<K: Key, V> Table<K, V> {
         }
     }
 
-    /// Asks for the memory of a key that is about to be looked up, if it seems to be there. Asked for
-    /// a batch of keys, it comes for all at once.
+    /// Asks for the memory that tells where a key is, or is to be put: the first step of
+    /// [`warm`](Self::warm). Asked for a batch of keys, it comes for all at once.
+    #[inline]
+    pub fn ask(&mut self, hash: u64) {
+        if self.places.count != self.slots.num_buckets() {
+            self.places = Places::of(&self.slots);
+        }
+        self.places.ask(hash);
+    }
+
+    /// Asks for the memory of the value of a key that is about to be looked up, or of where it is about
+    /// to be put.
     #[inline]
     pub fn warm(&self, hash: u64) {
         // Bits of the hash are kept apart from the slots. That of the first that has the same bits is
         // nearly always the one.
-        self.slots.find(hash, |slot| {
-            prefetch(slot);
+        let found = self.slots.find(hash, |slot| {
+            prefetch_whole(slot);
             true
         });
+        if found.is_none() {
+            self.places.ask_free(hash, &self.slots);
+        }
     }
 
     /// The value of a key.
@@ -345,5 +362,6 @@ impl<K: Key, V> Table<K, V> {
     }
 }
 
+mod places;
 #[cfg(test)]
 mod tests;

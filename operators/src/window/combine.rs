@@ -27,8 +27,9 @@ use std::sync::Arc;
 /// More partial results than this are sent before the tick is over: what they take should stay in a
 /// cache of the processor.
 const MOST: usize = 1 << 14;
-/// How many rows must come to a partial result.
-const WORTH: usize = 3;
+/// How many rows must come to a partial result: to make one, to send it and to take it in costs about as
+/// much as to send and to take in four rows.
+const WORTH: usize = 8;
 /// With fewer rows nothing is concluded.
 const ENOUGH: usize = 32;
 /// For how many times as many rows none are summed up, once it was not worth it.
@@ -260,12 +261,12 @@ mod tests {
     #[test]
     fn more_keys_than_fit_are_sent_before_the_tick_is_over() {
         let mut combine = combine(10);
-        let keys = (MOST + 1) as u64;
-        let all: Vec<_> = (0..4 * keys).map(|n| row(n / 4, 1, 0)).collect();
+        let (keys, each) = ((MOST + 1) as u64, (WORTH + 1) as u64);
+        let all: Vec<_> = (0..each * keys).map(|n| row(n / each, 1, 0)).collect();
         let (rows, partials) = tick(&mut combine, 0, &all);
         assert_eq!(rows, []);
         let counted: u64 = partials.iter().map(|partial| partial.2).sum();
-        assert_eq!(counted, 4 * keys);
+        assert_eq!(counted, each * keys);
         // The key at which it was full is sent twice.
         assert_eq!(partials.len(), keys as usize + 1);
         assert_eq!(combine.resting, 0);

@@ -268,9 +268,14 @@ where
                 let place = self.place(row.time, seen(row), &mut missed);
                 let hash = key.stable_hash();
                 if let Place::At(place) = place {
-                    self.tables[place].warm(hash);
+                    self.tables[place].ask(hash);
                 }
                 ahead.push((place, hash, key));
+            }
+            for (place, hash, _) in &ahead {
+                if let Place::At(place) = *place {
+                    self.tables[place].warm(*hash);
+                }
             }
             for ((place, hash, key), row) in ahead.drain(..).zip(rows.by_ref()) {
                 let added = self.add(place, hash, key, &row);

@@ -159,9 +159,14 @@ where
                 let (key, place) = ((self.key)(&row.data), self.place(row.time, seen(row)));
                 let hash = key.stable_hash();
                 if let Some(place) = place {
-                    self.buckets[place].keys.warm(hash);
+                    self.buckets[place].keys.ask(hash);
                 }
                 ahead.push((place, hash, key));
+            }
+            for (place, hash, _) in &ahead {
+                if let Some(place) = *place {
+                    self.buckets[place].keys.warm(*hash);
+                }
             }
             for ((place, hash, key), row) in ahead.drain(..).zip(rows.by_ref()) {
                 let added = self.add(place, hash, key, &row);
