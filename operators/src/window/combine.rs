@@ -9,7 +9,8 @@
 //! which of the others are late is for the windows to say, row by row.
 //!
 //! Where keys hardly repeat, this costs more than it saves. So it is measured how many rows come to a
-//! partial result; if there are too few, rows are passed on as they are for a while.
+//! partial result; if there are too few, rows are passed on as they are for a while, and for longer if
+//! that goes on.
 
 use super::parts::{Part, Partial};
 use super::pool::Pool;
@@ -32,8 +33,10 @@ const MOST: usize = 1 << 14;
 const WORTH: usize = 8;
 /// With fewer rows nothing is concluded.
 const ENOUGH: usize = 32;
-/// For how many times as many rows none are summed up, once it was not worth it.
+/// For how many times as many rows none are summed up, once it was not worth it; twice as many each time
+/// that it is not worth it again, up to so many times twice.
 const REST: usize = 32;
+const DOUBLINGS: u32 = 5;
 
 /// What rows of a key in a piece come to, and how many they are.
 type Sum<S> = (S, u32);
@@ -54,6 +57,8 @@ pub struct Combine<K, F, A, S, P> {
     partials: usize,
     /// How many rows are still passed on as they are.
     resting: usize,
+    /// How often in a row it was not worth it.
+    failures: u32,
     counters: Arc<Counters>,
 }
 
@@ -69,6 +74,7 @@ impl<K: Key, F, A, S, P> Combine<K, F, A, S, P> {
             rows: 0,
             partials: 0,
             resting: 0,
+            failures: 0,
             counters,
         }
     }
@@ -103,8 +109,13 @@ impl<K: Key, F, A, S, P> Combine<K, F, A, S, P> {
             out.extend(self.tables[table].drain_some(usize::MAX).map(part));
             self.tables.give_back(table);
         }
-        if self.rows >= ENOUGH && self.rows < WORTH * self.partials {
-            self.resting = REST * self.rows;
+        if self.rows >= ENOUGH {
+            if self.rows < WORTH * self.partials {
+                self.resting = (REST * self.rows) << self.failures;
+                self.failures = (self.failures + 1).min(DOUBLINGS);
+            } else {
+                self.failures = 0;
+            }
         }
         (self.run, self.rows, self.partials) = (None, 0, 0);
     }
@@ -248,11 +259,19 @@ mod tests {
         let mut combine = combine(10);
         let different: Vec<_> = (0..100).map(|key| row(key, 1, 0)).collect();
         let same: Vec<_> = (0..100).map(|_| row(7, 1, 0)).collect();
+        // For longer and longer, but not for ever longer.
+        for doublings in (0..=DOUBLINGS).chain([DOUBLINGS]) {
+            assert_eq!(tick(&mut combine, 0, &different).1.len(), 100);
+            for _ in 0..REST << doublings {
+                assert_eq!(tick(&mut combine, 0, &same), (same.clone(), vec![]));
+            }
+        }
+        assert_eq!(tick(&mut combine, 0, &same), (vec![], vec![(7, 0, 100, 100)]));
+        // It was worth it: the next rest is a short one.
         assert_eq!(tick(&mut combine, 0, &different).1.len(), 100);
         for _ in 0..REST {
             assert_eq!(tick(&mut combine, 0, &same), (same.clone(), vec![]));
         }
-        assert_eq!(tick(&mut combine, 0, &same), (vec![], vec![(7, 0, 100, 100)]));
         // Few rows do not say anything.
         assert_eq!(tick(&mut combine, 0, &different[..ENOUGH - 1]).0, []);
         assert_eq!(tick(&mut combine, 0, &same).0, []);
