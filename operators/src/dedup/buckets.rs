@@ -3,7 +3,8 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-/// How many answers are remembered. Rows ask for the bucket of their time and those beside it.
+/// How many answers are remembered, a power of two. Rows ask for the bucket of their time and those beside
+/// it.
 const RECENT: usize = 4;
 /// Where a bucket is that does not exist.
 const NOWHERE: usize = usize::MAX;
@@ -104,7 +105,7 @@ impl<T: Default> Buckets<T> {
 
     #[inline]
     fn recent(&self, number: i64) -> &Cell<(i64, usize)> {
-        &self.recent[number.rem_euclid(RECENT as i64) as usize]
+        &self.recent[number as usize % RECENT]
     }
 }
 

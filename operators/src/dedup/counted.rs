@@ -105,7 +105,7 @@ impl<K: Key, D: ExchangeData + Data> Judge<D> for Counting<K, D> {
                 return Verdict::Duplicate;
             }
         }
-        let time = Stamped::dirty(self.0.offset(time));
+        let time = Stamped::dirty(self.0.offset(slot, time));
         self.0.insert(slot, hash, key, Counted { time, copies: 1, row });
         Verdict::First
     }

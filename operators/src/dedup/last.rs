@@ -221,7 +221,7 @@ impl<K: Key, F, D: ExchangeData + Data> LastByTime<K, F, D> {
         {
             self.note(before, hash, &key);
         }
-        let offset = self.slots.offset(time);
+        let offset = self.slots.offset(slot, time);
         let Some(copies) = self.slots.get(slot, hash, &key) else {
             self.note(slot, hash, &key);
             let copies = Copies { first: Stamped::dirty(offset), last: offset, row, noted: true };

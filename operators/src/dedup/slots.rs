@@ -157,11 +157,16 @@ impl<K: Key, M: Mark> Slots<K, M> {
         slot
     }
 
-    /// How long an instant is after the start of its slot's bucket.
+    /// How long an instant is after the start of the bucket of its slot.
     #[inline]
-    pub fn offset(&self, time: EventTime) -> u64 {
-        let bucket = self.place(self.slot(time)).bucket;
-        time.micros().wrapping_sub(self.start(bucket)) as u64
+    pub fn offset(&self, slot: i64, time: EventTime) -> u64 {
+        time.micros().wrapping_sub(self.start(self.place(slot).bucket)) as u64
+    }
+
+    /// Whether all that is remembered is in this slot, so that there is nothing beside it.
+    #[inline]
+    pub fn is_alone(&self, slot: i64) -> bool {
+        self.buckets.len() == 1 && self.slots_per_bucket == 1 && self.buckets.get(slot).is_some()
     }
 
     /// The instant that is this long after the start of a slot's bucket.
@@ -197,11 +202,18 @@ impl<K: Key, M: Mark> Slots<K, M> {
     /// Asks for the memory in which a key would be, in this slot and those beside it.
     #[inline]
     pub fn warm(&self, slot: i64, hash: u64) {
-        for near in [slot.saturating_sub(1), slot, slot.saturating_add(1)] {
-            let place = self.place(near);
-            if let Some(bucket) = self.buckets.get(place.bucket) {
-                bucket.table.warm(table_hash(hash, place.number));
-            }
+        self.warm_one(slot, hash);
+        if !self.is_alone(slot) {
+            self.warm_one(slot.saturating_sub(1), hash);
+            self.warm_one(slot.saturating_add(1), hash);
+        }
+    }
+
+    #[inline]
+    fn warm_one(&self, slot: i64, hash: u64) {
+        let place = self.place(slot);
+        if let Some(bucket) = self.buckets.get(place.bucket) {
+            bucket.table.warm(table_hash(hash, place.number));
         }
     }
 

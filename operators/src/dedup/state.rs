@@ -193,12 +193,13 @@ impl<K: Key, M: Memory> DedupState<K, M> {
         }
         let slot = self.slots.slot(time);
         // A copy in its own slot is always in reach.
-        let beside = [slot.checked_sub(1), slot.checked_add(1)];
-        let duplicate = beside.into_iter().flatten().any(|s| self.reaches(s, hash, &key, time));
+        let reaches = |s: Option<i64>| s.is_some_and(|s| self.reaches(s, hash, &key, time));
+        let duplicate = !self.slots.is_alone(slot)
+            && (reaches(slot.checked_sub(1)) || reaches(slot.checked_add(1)));
         if duplicate && !M::REFRESHES {
             return Verdict::Duplicate;
         }
-        let offset = self.slots.offset(time);
+        let offset = self.slots.offset(slot, time);
         let known = |mark: &mut M| mark.duplicate(offset);
         let new = self.slots.insert_or(slot, hash, key, M::passed(offset), known);
         if new && !duplicate { Verdict::First } else { Verdict::Duplicate }
