@@ -57,7 +57,7 @@ proptest! {
     #![proptest_config(tiderace_operators::testing::cases(60))]
 
     #[test]
-    fn agrees_with_the_model(feed in feeds(), n in 1u32..7, size in 1i64..100, lateness in 0i64..30) {
+    fn agrees_with_the_model(feed in feeds(), n in 1u32..20, size in 1i64..100, lateness in 0i64..30) {
         let wanted = model(&feed, n as usize, size, lateness);
         for workers in [1, 2, 5] {
             for feed in [&feed, &feed.ticks(true), &feed.ticks(false)] {
@@ -72,7 +72,7 @@ proptest! {
 
     #[test]
     fn goes_on_after_a_cut(
-        feed in feeds(), cuts in cuts(), last in 1usize..6, n in 1u32..7, size in 1i64..100,
+        feed in feeds(), cuts in cuts(), last in 1usize..6, n in 1u32..20, size in 1i64..100,
     ) {
         let ran = run_cut(&feed, &cuts, Workers::threads(last), move |inputs, out: &Out<_>| {
             program(inputs, out, n, size, 5);

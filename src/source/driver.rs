@@ -25,9 +25,9 @@ use super::{IntoTime, Offset, Partition, Poll, Positions, Source, SourceContext,
 use crate::error::Error;
 use crate::flow::{Flow, Shared};
 
-/// How long a source without news waits before it is asked again, at most; and one that tells by its
-/// waker when there are news.
+/// How long a silent source waits before it is asked again, at most.
 const LONGEST_WAIT: Duration = Duration::from_millis(10);
+/// The same for one whose waker is called when something comes.
 const LONGEST_WAIT_FOR_WAKER: Duration = Duration::from_millis(50);
 /// How long the answers to the last commits may take.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);

@@ -170,10 +170,11 @@ impl<D: Element> TickLogic<Change<Row<D>>> for Contents<D> {
         let sent = out.rows.len() - before;
         fuel.burn(sent);
         let done = sent < most;
-        self.sent = match out.rows.last() {
-            Some(last) if !done => Some(last.data.data.clone()),
-            _ => None,
-        };
+        if done {
+            self.sent = None;
+        } else if sent > 0 {
+            self.sent = out.rows.last().map(|row| row.data.data.clone());
+        }
         done
     }
 }
@@ -206,6 +207,21 @@ mod tests {
                 assert_eq!(close(&mut contents, now, fuel), ((0..rows).collect(), turns));
             }
         }
+    }
+
+    /// A turn without fuel does not make it begin anew.
+    #[test]
+    fn a_turn_may_have_no_fuel() {
+        let mut contents = contents(5);
+        let [before, frontier] = [9, 10].map(EventTime::from_micros);
+        let now = Now { before, frontier, wall: EventTime::MIN };
+        let mut sent = Vec::new();
+        for (fuel, done) in [(0, false), (2, false), (0, false), (9, true)] {
+            let mut out = Emit::default();
+            assert_eq!(contents.close(now, &mut Fuel::new(fuel), &mut out), done);
+            sent.extend(out.rows.into_iter().map(|row| row.data.data));
+        }
+        assert_eq!(sent, [0, 1, 2, 3, 4]);
     }
 
     #[test]

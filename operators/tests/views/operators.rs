@@ -105,10 +105,6 @@ fn reachable(rows: &[Row]) -> Contents {
     }
 }
 
-fn change(row: Row) -> Change<(u8, i32)> {
-    Change { data: (row.key, row.value / 20), diff: if row.value % 3 == 0 { -1 } else { 2 } }
-}
-
 fn signed(inputs: &[Events<'_, u64, Row>], out: &Gathered) {
     take_in(&inputs[0], out);
     let rows = Changes::from_events(inputs[0].map(change)).view("rows", Retain::forever());

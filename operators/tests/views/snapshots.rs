@@ -15,10 +15,6 @@ enum Told {
     },
 }
 
-fn change(row: Row) -> Change<(u8, i32)> {
-    Change { data: (row.key, row.value / 20), diff: if row.value % 3 == 0 { -1 } else { 2 } }
-}
-
 fn snapshots(inputs: &[Events<'_, u64, Row>], out: &Out<(u64, Told)>, every: u64) {
     out.gather(&with_ticks(&inputs[0]), |row| (row.data.0, Told::In(row.data.1)));
     let view = Changes::from_events(inputs[0].map(change)).view("rows", Retain::forever());

@@ -45,22 +45,30 @@ impl Places {
         }
     }
 
-    /// Asks for the slot where a hash would be put: the first free one from its home on.
+    /// Asks for the slot where a hash would be put.
     #[inline]
     pub fn ask_free<S>(&self, hash: u64, slots: &HashTable<S, Huge>) {
-        if self.count == 0 || self.count != slots.num_buckets() {
-            return;
-        }
-        let home = self.home(hash);
-        // It is nearly always among those that the table itself looks at in one go.
-        let free = (home..home + 16)
-            .map(|at| at & (self.count - 1))
-            .find(|&at| slots.get_bucket(at).is_none());
-        if let Some(at) = free {
-            let slot = self.middle.wrapping_sub((at + 1) * size_of::<S>());
+        if let Some(at) = self.free(hash, slots) {
+            let slot = self.address::<S>(at);
             prefetch_at(slot);
             prefetch_at(slot + size_of::<S>() - 1);
         }
+    }
+
+    /// The first free place from a hash's home on, if it is among those that the table itself looks at
+    /// in one go, where it nearly always is.
+    #[inline]
+    fn free<S>(&self, hash: u64, slots: &HashTable<S, Huge>) -> Option<usize> {
+        if self.count == 0 || self.count != slots.num_buckets() {
+            return None;
+        }
+        let home = self.home(hash);
+        (home..home + 16).map(|at| at & (self.count - 1)).find(|&at| slots.get_bucket(at).is_none())
+    }
+
+    #[inline]
+    fn address<S>(&self, at: usize) -> usize {
+        self.middle.wrapping_sub((at + 1) * size_of::<S>())
     }
 }
 
@@ -77,15 +85,12 @@ mod tests {
             let hash = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
             slots.reserve(1, |slot| slot[0]);
             let places = Places::of(&slots);
-            let home = places.home(hash);
-            let free = (home..home + 16)
-                .map(|at| at & places.count.wrapping_sub(1))
-                .find(|&at| places.count > 0 && slots.get_bucket(at).is_none());
+            let free = places.free(hash, &slots);
             let entry = slots.insert_unique(hash, [hash; 6], |slot| slot[0]);
             let at = entry.bucket_index();
             let address = std::ptr::from_ref(entry.get()).addr();
             if places.count > 0 {
-                assert_eq!(address, places.middle - (at + 1) * size_of::<[u64; 6]>());
+                assert_eq!(address, places.address::<[u64; 6]>(at));
                 hit += usize::from(free == Some(at));
             }
         }
