@@ -6,22 +6,18 @@
 //! five hundred times fewer to be mapped while the table grows.
 
 use std::alloc::Layout;
-use std::mem::size_of;
 use std::ptr::NonNull;
 
 use allocator_api2::alloc::{AllocError, Allocator, Global};
 
 /// Memory of less than this is not worth a page of 2 MiB.
 const WORTH: usize = 4 << 20;
+const PAGE: usize = 4 << 10;
+/// Bytes of a line of the cache.
+const LINE: usize = 64;
 
-/// A vector for so many values, in large pages if it is large and the system has them.
-pub(crate) fn with_capacity<T>(values: usize) -> Vec<T> {
-    let all = Vec::with_capacity(values);
-    advise(all.as_ptr() as usize, all.capacity() * size_of::<T>());
-    all
-}
-
-/// Gives a table the memory that every other gets, in large pages if it is large.
+/// Gives a table the memory that every other gets, in large pages if it is large. What is longer than a
+/// small page begins with a line of the cache.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Huge;
 
@@ -30,7 +26,7 @@ pub(crate) struct Huge;
 unsafe impl Allocator for Huge {
     #[inline]
     fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
-        let memory = Global.allocate(layout)?;
+        let memory = Global.allocate(in_lines(layout))?;
         advise(memory.cast::<u8>().addr().get(), memory.len());
         Ok(memory)
     }
@@ -38,8 +34,14 @@ unsafe impl Allocator for Huge {
     #[inline]
     unsafe fn deallocate(&self, memory: NonNull<u8>, layout: Layout) {
         // SAFETY: the caller's promises are those that are asked for here.
-        unsafe { Global.deallocate(memory, layout) };
+        unsafe { Global.deallocate(memory, in_lines(layout)) };
     }
+}
+
+/// How memory is asked for, and given back.
+#[inline]
+fn in_lines(layout: Layout) -> Layout {
+    if layout.size() < PAGE { layout } else { layout.align_to(LINE).unwrap_or(layout) }
 }
 
 #[cfg(all(target_os = "linux", not(miri)))]
@@ -48,7 +50,6 @@ fn advise(address: usize, bytes: usize) {
     if bytes < WORTH {
         return;
     }
-    const PAGE: usize = 4 << 10;
     let (begin, end) = (address & !(PAGE - 1), address + bytes);
     // SAFETY: advice about how memory is mapped, which changes nothing of what is in it; also not for
     // those who own what else is in the first and the last page. It may fail, and is only advice then.
@@ -61,14 +62,16 @@ fn advise(_: usize, _: usize) {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use allocator_api2::vec::Vec;
 
     #[test]
     fn memory_is_memory_whatever_its_pages() {
-        for values in [0, 1, 1_000, 3 << 20] {
-            let mut all = with_capacity::<u32>(values);
+        for values in [0, 1, 1_000, 3_000, 3 << 20] {
+            let mut all = Vec::with_capacity_in(values, Huge);
             assert!(all.capacity() >= values);
             all.extend(0..values as u32);
             assert!(all.iter().copied().eq(0..values as u32));
+            assert!(values < 1_024 || all.as_ptr().addr() % LINE == 0);
         }
     }
 }

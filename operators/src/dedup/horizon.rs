@@ -34,7 +34,7 @@ impl Horizon {
     /// it was read and that of the operator at the end of the tick before.
     #[inline]
     pub fn is_late(&self, time: EventTime, frontier: EventTime) -> bool {
-        i128::from(time.micros()) < i128::from(frontier.micros()) - i128::from(self.lateness)
+        time.micros() < frontier.micros().saturating_sub(self.lateness)
     }
 
     /// The distance from which on two records are not copies.

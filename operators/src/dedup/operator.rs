@@ -123,7 +123,7 @@ impl<'scope, T: Tick, D: ExchangeData + Data, F> Keyed<'scope, T, D, F> {
 
 /// For how many rows memory is asked for before they are judged: as many as the misses that a core
 /// can wait for at once, and then some.
-const AHEAD: usize = 64;
+const AHEAD: usize = 32;
 
 /// Judges rows as they come.
 struct FirstSeen<K, F, M> {
@@ -149,14 +149,20 @@ impl<K: Key, D: Data, F: Fn(&D) -> K + 'static, M: Memory + 'static> TickLogic<D
         let (mut late, mut duplicates, mut passed) = (0, 0, 0);
         let mut rows = rows.drain(..);
         while rows.len() > 0 {
-            self.ahead.extend(rows.as_slice().iter().take(AHEAD).map(|row| {
+            let next = &rows.as_slice()[..rows.len().min(AHEAD)];
+            self.ahead.extend(next.iter().map(|row| {
                 let key = (self.key)(&row.data);
                 (key.stable_hash(), key)
             }));
-            self.state
-                .warm(rows.as_slice().iter().zip(&self.ahead).map(|(r, (h, _))| (*h, r.time)));
+            let [first, last] =
+                next.iter().fold([EventTime::MAX, EventTime::MIN], |[a, b], row| {
+                    [a.min(row.time), b.max(row.time)]
+                });
+            let horizon = self.state.horizon();
+            let mut judge = self.state.between(first, last);
+            next.iter().zip(&self.ahead).for_each(|(row, (hash, _))| judge.warm(*hash, row.time));
             for ((hash, key), row) in self.ahead.drain(..).zip(rows.by_ref()) {
-                let row = match in_time(row, before, self.state.horizon()) {
+                let row = match in_time(row, before, horizon) {
                     Ok(row) => row,
                     Err(row) => {
                         late += 1;
@@ -164,7 +170,7 @@ impl<K: Key, D: Data, F: Fn(&D) -> K + 'static, M: Memory + 'static> TickLogic<D
                         continue;
                     }
                 };
-                match self.state.insert(hash, key, row.time) {
+                match judge.insert(hash, key, row.time) {
                     Verdict::First => {
                         passed += 1;
                         out.rows.push(row);

@@ -92,6 +92,69 @@ impl<K, M> Default for Bucket<K, M> {
     }
 }
 
+impl<K: Key, M: Mark> Bucket<K, M> {
+    /// Remembers a key, or changes what is remembered of it. `number` tells the slot in the bucket.
+    #[inline]
+    fn insert_or(
+        &mut self,
+        hash: u64,
+        key: K,
+        mark: M,
+        number: impl Fn(&M) -> u64,
+        known: impl FnOnce(&mut M),
+    ) -> bool {
+        let dirty = mark.is_dirty();
+        let found = self.table.find_or_insert(
+            table_hash(hash, number(&mark)),
+            Kept { key, mark },
+            |kept, new| kept.key == new.key && number(&kept.mark) == number(&new.mark),
+            |kept| table_hash(kept.key.stable_hash(), number(&kept.mark)),
+        );
+        let new = found.is_none();
+        match found {
+            Some(kept) => {
+                known(&mut kept.mark);
+                self.touched |= kept.mark.is_dirty();
+            }
+            None => {
+                self.touched |= dirty;
+                self.saved |= !dirty;
+            }
+        }
+        new
+    }
+}
+
+/// A bucket of a single slot, which is all that there is: rows find it once for many of them.
+#[derive(Debug)]
+pub struct Alone<'a, K, M> {
+    bucket: &'a mut Bucket<K, M>,
+    start: i64,
+    len: &'a mut usize,
+}
+
+impl<K: Key, M: Mark> Alone<'_, K, M> {
+    /// How long an instant in it is after its start.
+    #[inline]
+    pub fn offset(&self, time: EventTime) -> u64 {
+        time.micros().wrapping_sub(self.start) as u64
+    }
+
+    /// Asks for the memory in which a key would be.
+    #[inline]
+    pub fn warm(&self, hash: u64) {
+        self.bucket.table.warm(hash);
+    }
+
+    /// Remembers a key; if it is known, what is remembered may change instead. Whether it was not.
+    #[inline]
+    pub fn insert_or(&mut self, hash: u64, key: K, mark: M, known: impl FnOnce(&mut M)) -> bool {
+        let new = self.bucket.insert_or(hash, key, mark, |_| 0, known);
+        *self.len += usize::from(new);
+        new
+    }
+}
+
 /// Where a slot is.
 #[derive(Clone, Copy, Debug)]
 struct Place {
@@ -237,28 +300,25 @@ impl<K: Key, M: Mark> Slots<K, M> {
     ) -> bool {
         let place = self.place(slot);
         let (ttl, many) = (self.ttl as u64, self.slots_per_bucket > 1);
-        let number = |kept: &Kept<K, M>| if many { kept.mark.offset() / ttl } else { 0 };
-        let bucket = self.buckets.or_default(place.bucket);
-        let dirty = mark.is_dirty();
-        let found = bucket.table.find_or_insert(
-            table_hash(hash, place.number),
-            Kept { key, mark },
-            |kept, new| kept.key == new.key && number(kept) == number(new),
-            |kept| table_hash(kept.key.stable_hash(), number(kept)),
-        );
-        match found {
-            Some(kept) => {
-                known(&mut kept.mark);
-                bucket.touched |= kept.mark.is_dirty();
-                false
-            }
-            None => {
-                bucket.touched |= dirty;
-                bucket.saved |= !dirty;
-                self.len += 1;
-                true
-            }
-        }
+        let number = |mark: &M| if many { mark.offset() / ttl } else { 0 };
+        let new = self.buckets.or_default(place.bucket).insert_or(hash, key, mark, number, known);
+        self.len += usize::from(new);
+        new
+    }
+
+    /// Whether all instants between two are in one slot, and nothing is remembered but there.
+    #[inline]
+    pub fn are_alone(&self, first: EventTime, last: EventTime) -> bool {
+        let slot = self.slot(first);
+        self.slot(last) == slot && self.is_alone(slot)
+    }
+
+    /// That slot.
+    #[inline]
+    pub fn alone(&mut self, first: EventTime) -> Alone<'_, K, M> {
+        let slot = self.slot(first);
+        let start = self.start(slot);
+        Alone { bucket: self.buckets.or_default(slot), start, len: &mut self.len }
     }
 
     /// Forgets whole buckets that no row can ask for any more, at most about `fuel` entries, and hands

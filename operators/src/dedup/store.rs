@@ -1,57 +1,44 @@
 //! A hash table that only grows, laid out for rows that come in batches.
 //!
-//! Entries stand in an array at the place their hash points to, or in the next free one behind it
-//! (linear probing). The place is the hash scaled to the size of the array, so that entries stand
-//! nearly in the order of their hashes:
+//! Entries stand in arrays ([`Array`]), all in one as long as they are few. An array that is full becomes
+//! twice as long; one of many megabytes is split in two instead, by the next bit of the hash, so that no
+//! row ever waits for millions of entries to move. A directory tells which array has which hashes (extendible hashing: Fagin,
+//! Nievergelt, Pippenger and Strong, 1979).
 //!
-//! ```text
-//!   hash      0 ─────────────────────────────────────▶ 2^64
-//!   places    │ a │   │ b │ c │   │   │ d │   │ e │   │        c belonged where b is
-//! ```
+//! Arrays with equal shares of the hashes would all be full at about the same time, and the table half
+//! empty after that. So the shares are uneven, the largest twice as large as the smallest, and arrays grow
+//! one after the other: all of them together are about 0.54 full whatever they hold (spiral storage:
+//! Martin, 1979).
 //!
-//! That is why the array can grow in one pass from front to back through both arrays. One of many
-//! megabytes is not made longer but split in two by the next bit of the hash, and a directory tells
-//! which array has which hashes (extendible hashing: Fagin, Nievergelt, Pippenger and Strong, 1979). So
-//! no row ever waits for millions of entries to move.
-//!
-//! A row that finds its entry at once touches a single cache line. [`Store::warm`] asks for that line
-//! before it is needed; asked for a batch of rows, the lines come side by side instead of one after
-//! the other.
+//! A row usually touches a single cache line. [`Store::warm`] asks for it before it is needed; asked
+//! for a batch of rows, the lines come side by side instead of one after the other.
 //!
 //! Nothing is ever taken out of it, so that it needs no tombstones: it is dropped as a whole.
 
-use std::mem::{needs_drop, size_of};
+mod array;
+
 use std::vec;
 
-use crate::huge;
-use crate::prefetch::prefetch;
+use array::Array;
 
 /// Places of the smallest array.
 const FIRST: usize = 16;
+/// With so many places a single array is cut up.
+const SINGLE: usize = if cfg!(test) { 1 << 7 } else { 1 << 12 };
+/// How many bits of the hash it is cut up by.
+const CUT: u32 = 4;
 /// An array of so many bytes is split and not made longer.
-const MOST: usize = if cfg!(test) { 1 << 10 } else { 16 << 20 };
+const MOST: usize = if cfg!(test) { 1 << 12 } else { 8 << 20 };
 
 /// Entries with a hash. `E` is compared by the caller, who gives the hash of each.
 #[derive(Debug)]
 pub struct Store<E> {
     arrays: Vec<Array<E>>,
-    /// By the upper bits of the mixed hash, as many as its length is a power of two, the array.
+    /// By the upper bits of a [`share`], as many as its length is a power of two, the array.
     directory: Vec<u32>,
-    /// How many bits of a mixed hash are left without those of the directory.
+    /// How many bits of a share are left without those of the directory.
     rest: u32,
     len: usize,
-}
-
-/// The entries whose mixed hashes begin with the same bits.
-#[derive(Debug)]
-struct Array<E> {
-    places: Vec<Option<E>>,
-    /// For entries that own memory, eight bits of the hash of each, so that they are seldom looked
-    /// at in vain: that would be a cache miss of its own. Empty for others.
-    tags: Vec<u8>,
-    len: usize,
-    /// How many bits they have in common.
-    depth: u32,
 }
 
 impl<E> Default for Store<E> {
@@ -75,18 +62,18 @@ impl<E> Store<E> {
 
     /// How many places there are, taken or free.
     pub fn places(&self) -> usize {
-        self.arrays.iter().map(|array| array.places.len()).sum()
+        self.arrays.iter().map(Array::places).sum()
     }
 
     /// Goes over the entries from one place up to another, in the order of the places.
-    pub fn visit(&mut self, from: usize, until: usize, mut f: impl FnMut(&mut E)) {
-        let (mut from, mut left) = (from, until.saturating_sub(from));
+    pub fn visit(&mut self, mut from: usize, until: usize, mut f: impl FnMut(&mut E)) {
+        let mut left = until.saturating_sub(from);
         for array in &mut self.arrays {
-            let places = array.places.len();
-            let here = array.places.iter_mut().skip(from).take(left);
-            from = from.saturating_sub(places);
+            let places = array.places();
+            let here = from.min(places)..from.saturating_add(left).min(places);
+            from -= here.start;
             left -= here.len();
-            here.flatten().for_each(&mut f);
+            array.visit(here, &mut f);
         }
     }
 
@@ -102,18 +89,14 @@ impl<E> Store<E> {
     #[inline]
     pub fn find(&self, hash: u64, is: impl FnMut(&E) -> bool) -> Option<&E> {
         let mixed = mix(hash);
-        let array = self.array(mixed)?;
-        let at = array.position(mixed, is).ok()?;
-        array.places[at].as_ref()
+        self.array(mixed)?.find(mixed, is)
     }
 
     #[inline]
     pub fn find_mut(&mut self, hash: u64, is: impl FnMut(&E) -> bool) -> Option<&mut E> {
         let mixed = mix(hash);
         let at = self.number(mixed)?;
-        let array = &mut self.arrays[at];
-        let at = array.position(mixed, is).ok()?;
-        array.places[at].as_mut()
+        self.arrays[at].find_mut(mixed, is)
     }
 
     /// The entry that is the same as this one, or else puts this one in. `rehash` gives the hash of
@@ -127,81 +110,99 @@ impl<E> Store<E> {
         rehash: impl Fn(&E) -> u64,
     ) -> Option<&mut E> {
         let mixed = mix(hash);
-        let at = match self.number(mixed) {
+        let at = self.room(mixed, &|entry: &E| mix(rehash(entry)));
+        let found = self.arrays[at].find_or_insert(mixed, entry, same);
+        self.len += usize::from(found.is_none());
+        found
+    }
+
+    /// The array with these hashes, which has a free place.
+    #[inline]
+    fn room<R: Fn(&E) -> u64>(&mut self, mixed: u64, rehash: &R) -> usize {
+        match self.number(mixed) {
             Some(at) if !self.arrays[at].is_full() => at,
             _ => self.make_room(mixed, rehash),
-        };
-        let array = &mut self.arrays[at];
-        match array.position(mixed, |other| same(other, &entry)) {
-            Ok(at) => array.places[at].as_mut(),
-            Err(at) => {
-                array.put(at, mixed, entry);
-                self.len += 1;
-                None
-            }
         }
     }
 
-    /// The array with these hashes, which has a free place afterwards.
     #[cold]
-    fn make_room(&mut self, mixed: u64, rehash: impl Fn(&E) -> u64) -> usize {
-        let rehash = |entry: &E| mix(rehash(entry));
+    fn make_room<R: Fn(&E) -> u64>(&mut self, mixed: u64, rehash: &R) -> usize {
         loop {
             let Some(at) = self.number(mixed) else {
                 self.arrays.push(Array::new(FIRST, 0));
                 self.directory.push(0);
                 continue;
             };
-            let arrays = self.arrays.len();
-            let array = &mut self.arrays[at];
+            let (array, single) = (&mut self.arrays[at], self.directory.len() == 1);
+            let places = array.places();
             if !array.is_full() {
                 return at;
+            } else if single && places < SINGLE {
+                array.lengthen(places * 3 / 2, rehash);
+            } else if single {
+                self.cut_up(rehash);
+            } else if array.bytes() < MOST || !self.can_tell_apart(at) {
+                self.arrays[at].lengthen(places * 2, rehash);
+            } else {
+                self.split(at, mixed, rehash);
             }
-            // Hashes that have too many bits in common to be split make an array longer, lest the
-            // directory grow out of proportion.
-            let doubles = array.depth + self.rest == 64;
-            if array.bytes() < MOST || doubles && self.directory.len() > 4 * arrays {
-                array.lengthen(rehash);
-                continue;
-            }
-            if doubles {
-                self.directory = self.directory.iter().flat_map(|&at| [at, at]).collect();
-                self.rest -= 1;
-            }
-            self.split(at, rehash);
         }
     }
 
-    /// Gives those of an array whose next bit is set to one of their own.
-    fn split(&mut self, at: usize, rehash: impl Fn(&E) -> u64) {
-        let depth = self.arrays[at].depth;
-        let places = self.arrays[at].places.len();
-        // Two thirds, so that each is about as full as one is that has been made longer.
-        let mut halves = [0, 1].map(|_| Array::new(places - places / 3, depth + 1));
-        for entry in self.arrays[at].drain() {
+    /// The single array becomes several.
+    fn cut_up<R: Fn(&E) -> u64>(&mut self, rehash: &R) {
+        let old = std::mem::take(self);
+        let places = old.places() >> CUT;
+        self.rest -= CUT;
+        self.directory = (0..1 << CUT).collect();
+        self.arrays.extend(self.directory.iter().map(|_| Array::new(places, CUT)));
+        self.len = old.len;
+        for entry in old {
             let mixed = rehash(&entry);
-            let half = &mut halves[(mixed >> (63 - depth)) as usize & 1];
-            if half.is_full() {
-                half.lengthen(&rehash);
-            }
-            half.place(mixed, entry);
+            let at = self.room(mixed, rehash);
+            self.arrays[at].put(mixed, entry);
+        }
+    }
+
+    /// Whether the directory can tell the two halves of an array apart. It becomes longer for it, but
+    /// not out of proportion: hashes that have very many bits in common make an array longer.
+    fn can_tell_apart(&mut self, at: usize) -> bool {
+        if self.arrays[at].depth + self.rest < 64 {
+            return true;
+        }
+        let can = self.directory.len() <= 4 * self.arrays.len();
+        if can {
+            self.directory = self.directory.iter().flat_map(|&at| [at, at]).collect();
+            self.rest -= 1;
+        }
+        can
+    }
+
+    /// Gives those of an array whose next bit is set to one of their own. `mixed` is one of its hashes.
+    fn split<R: Fn(&E) -> u64>(&mut self, at: usize, mixed: u64, rehash: &R) {
+        let Array { depth, .. } = self.arrays[at];
+        let places = self.arrays[at].places();
+        let mut halves = [(); 2].map(|()| Array::new(places, depth + 1));
+        for entry in std::mem::take(&mut self.arrays[at]) {
+            let mixed = rehash(&entry);
+            let half = &mut halves[(share(mixed) >> (63 - depth)) as usize & 1];
+            half.put(mixed, entry);
         }
         let [low, high] = halves;
         self.arrays[at] = low;
         let new = u32::try_from(self.arrays.len()).expect("there are fewer arrays than bytes");
         self.arrays.push(high);
         // Of the numbers in a row that lead to the array, the second half.
-        let all = self.directory.iter().filter(|&&number| number as usize == at).count();
-        let first = self.directory.iter().position(|&number| number as usize == at);
-        let first = first.expect("every array is in the directory") + all / 2;
-        self.directory[first..first + all / 2].fill(new);
+        let all = self.directory.len() >> depth;
+        let first = (share(mixed) >> self.rest) as usize & !(all - 1);
+        self.directory[first + all / 2..first + all].fill(new);
     }
 
     /// The number of the array that has a hash.
     #[inline]
     fn number(&self, mixed: u64) -> Option<usize> {
         // In two steps: with one array there are 64 bits left, and no shift by so many.
-        let at = mixed >> 1 >> (self.rest - 1);
+        let at = share(mixed) >> 1 >> (self.rest - 1);
         self.directory.get(at as usize).map(|&at| at as usize)
     }
 
@@ -211,96 +212,16 @@ impl<E> Store<E> {
     }
 }
 
-impl<E> Array<E> {
-    const TAGGED: bool = needs_drop::<E>();
-
-    fn new(places: usize, depth: u32) -> Self {
-        let tags = if Self::TAGGED { vec![0; places] } else { Vec::new() };
-        let mut free = huge::with_capacity(places);
-        free.resize_with(places, || None);
-        Array { places: free, tags, len: 0, depth }
-    }
-
-    fn bytes(&self) -> usize {
-        self.places.capacity() * size_of::<Option<E>>() + self.tags.capacity()
-    }
-
-    /// Seven tenths full: a row that is not there looks at six places then, and at two or three when
-    /// it is half full.
-    #[inline]
-    fn is_full(&self) -> bool {
-        self.len * 10 >= self.places.len() * 7
-    }
-
-    /// Has half as many places more.
-    fn lengthen(&mut self, rehash: impl Fn(&E) -> u64) {
-        let mut longer = Array::new(self.places.len() * 3 / 2, self.depth);
-        self.drain().for_each(|entry| longer.place(rehash(&entry), entry));
-        *self = longer;
-    }
-
-    fn drain(&mut self) -> impl Iterator<Item = E> + use<E> {
-        self.len = 0;
-        std::mem::take(&mut self.places).into_iter().flatten()
-    }
-
-    #[inline]
-    fn warm(&self, mixed: u64) {
-        let home = self.home(mixed);
-        prefetch(&self.places[home]);
-        prefetch(&self.places[(home + 3).min(self.places.len() - 1)]);
-        if Self::TAGGED {
-            prefetch(&self.tags[home]);
-        }
-    }
-
-    #[inline]
-    fn place(&mut self, mixed: u64, entry: E) {
-        if let Err(at) = self.position(mixed, |_| false) {
-            self.put(at, mixed, entry);
-        }
-    }
-
-    #[inline]
-    fn put(&mut self, at: usize, mixed: u64, entry: E) {
-        if Self::TAGGED {
-            self.tags[at] = tag(mixed);
-        }
-        self.places[at] = Some(entry);
-        self.len += 1;
-    }
-
-    /// Where the entry is, or the free place where it would be. There is always a free place.
-    #[inline]
-    fn position(&self, mixed: u64, mut is: impl FnMut(&E) -> bool) -> Result<usize, usize> {
-        let mut at = self.home(mixed);
-        loop {
-            let Some(entry) = &self.places[at] else { return Err(at) };
-            if (!Self::TAGGED || self.tags[at] == tag(mixed)) && is(entry) {
-                return Ok(at);
-            }
-            at += 1;
-            if at == self.places.len() {
-                at = 0;
-            }
-        }
-    }
-
-    /// The place a hash points to, by the bits behind those that all have in common.
-    #[inline]
-    fn home(&self, mixed: u64) -> usize {
-        let rest = mixed << self.depth;
-        ((u128::from(rest) * self.places.len() as u128) >> 64) as usize
-    }
-}
-
 impl<E> IntoIterator for Store<E> {
     type Item = E;
     type IntoIter = Entries<E>;
 
     fn into_iter(self) -> Entries<E> {
-        let left = self.len;
-        Entries { arrays: self.arrays.into_iter(), places: Vec::new().into_iter(), left }
+        Entries {
+            arrays: self.arrays.into_iter(),
+            here: Array::default().into_iter(),
+            left: self.len,
+        }
     }
 }
 
@@ -308,7 +229,7 @@ impl<E> IntoIterator for Store<E> {
 #[derive(Debug)]
 pub struct Entries<E> {
     arrays: vec::IntoIter<Array<E>>,
-    places: vec::IntoIter<Option<E>>,
+    here: array::Entries<E>,
     left: usize,
 }
 
@@ -317,11 +238,11 @@ impl<E> Iterator for Entries<E> {
 
     fn next(&mut self) -> Option<E> {
         loop {
-            if let Some(entry) = self.places.by_ref().flatten().next() {
+            if let Some(entry) = self.here.next() {
                 self.left -= 1;
                 return Some(entry);
             }
-            self.places = self.arrays.next()?.places.into_iter();
+            self.here = self.arrays.next()?.into_iter();
         }
     }
 
@@ -339,9 +260,12 @@ fn mix(hash: u64) -> u64 {
     hash.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
+/// By what the directory finds arrays: x (11 + 5 x) / 16 of a mixed hash x, as a part of one. As many
+/// hashes fall on the shares at the beginning as on 1.9 times as many at the end.
 #[inline]
-fn tag(mixed: u64) -> u8 {
-    mixed as u8
+fn share(mixed: u64) -> u64 {
+    let slope = (11 << 60) + (mixed >> 4) * 5;
+    ((u128::from(mixed) * u128::from(slope)) >> 64) as u64
 }
 
 #[cfg(test)]
@@ -414,15 +338,16 @@ mod tests {
     }
 
     #[test]
-    fn it_is_never_more_than_seven_tenths_full_and_seldom_less_than_half() {
+    fn it_is_about_half_full_however_much_it_holds() {
         let mut store = Store::default();
         for key in 0..100_000u64 {
             with(&mut store, key, StableHash::stable_hash);
             let (len, places) = (store.len() as f64, store.places() as f64);
-            assert!(len <= 0.7 * places + 1.0, "{len} of {places}");
+            assert!(len <= 0.75 * places + 1.0, "{len} of {places}");
             assert!(len < 100.0 || len >= 0.46 * places, "{len} of {places}");
+            assert!(len < 5_000.0 || len <= 0.6 * places, "{len} of {places}");
         }
-        assert!(store.arrays.len() > 100, "arrays of one kilobyte are split");
+        assert!(store.arrays.len() > 100, "arrays of some kilobytes are split");
     }
 
     /// The directory stays in proportion where hashes cannot be told apart.
