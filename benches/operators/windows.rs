@@ -90,8 +90,8 @@ pub fn rows(load: Load) -> Vec<Row> {
             tumbling(load, eight, |of| of.0)
         })
         .gives("bare count"),
-        Row::new("bare sliding 60:1", load.part(2), |load| floor::sliding(load, SLIDE)),
-        counts!("sliding 60:1", load.part(2), Sliding::of(micros(SLIDE * 60), micros(SLIDE)))
+        Row::new("bare sliding 60:1", load, |load| floor::sliding(load, SLIDE)),
+        counts!("sliding 60:1", load, Sliding::of(micros(SLIDE * 60), micros(SLIDE)))
             .gives("bare sliding 60:1"),
         Row::new("bare cumulative 10:1", load, |load| floor::cumulative(load, WINDOW, STEP)),
         counts!("cumulative 10:1", load, Cumulative::of(micros(WINDOW), micros(STEP)))
