@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use timely::ExchangeData;
 
 use super::by_time::{FirstByTime, Judge};
-use super::slots::{Mark, Slots, Stamped};
+use super::mark::{Mark, Stamped};
+use super::slots::Slots;
 use super::{Deduplicated, Horizon, SetAside, Verdict};
 use crate::events::{Data, Tick};
 use crate::key::Key;

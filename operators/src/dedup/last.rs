@@ -23,8 +23,9 @@ use timely::ExchangeData;
 
 use super::Horizon;
 use super::by_time::canonical;
+use super::mark::{Mark, Stamped};
 use super::operator::in_time;
-use super::slots::{Mark, Slots, Stamped};
+use super::slots::Slots;
 use crate::change::{Change, Changes};
 use crate::events::{Data, Events, Tick};
 use crate::key::Key;

@@ -58,12 +58,14 @@
 //! ```
 
 mod bloom;
+mod bucket;
 mod buckets;
 mod by_time;
 mod content;
 mod counted;
 mod horizon;
 mod last;
+mod mark;
 mod operator;
 mod slots;
 mod state;

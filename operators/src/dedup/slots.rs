@@ -16,144 +16,16 @@
 
 use std::cell::Cell;
 use std::mem::{needs_drop, size_of};
-use std::num::NonZeroU64;
-
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use super::Horizon;
+use super::bucket::{Alone, Bucket, Kept, table_hash};
 use super::buckets::Buckets;
-use super::store::{Entries, Store};
+use super::mark::Mark;
+use super::store::Entries;
 use crate::key::Key;
 use crate::state::{Corrupt, Entry, Saver};
 use crate::tick::Fuel;
 use crate::time::EventTime;
-
-/// What is remembered of the copies of a key in a slot.
-pub trait Mark: Serialize + DeserializeOwned {
-    /// Whether each one is handed out when it is forgotten.
-    const HANDED_OUT: bool = false;
-
-    /// How long after the bucket's start one of the copies was, in microseconds.
-    fn offset(&self) -> u64;
-    /// Whether it has changed since the last cut.
-    fn is_dirty(&self) -> bool;
-    /// It has not changed since the last cut from here on.
-    fn clean(&mut self);
-}
-
-/// An offset, and whether what it belongs to has changed since the last cut.
-///
-/// Offsets are less than 2^63 − 1: a bucket is not longer than the greater of `ttl` and lateness / 64.
-/// One more is kept of them, so that it is never zero: a free place of a table needs no other mark.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
-pub struct Stamped(NonZeroU64);
-
-impl Stamped {
-    #[inline]
-    pub fn dirty(offset: u64) -> Self {
-        Stamped(NonZeroU64::MIN | (offset + 1) << 1)
-    }
-
-    #[inline]
-    pub fn offset(self) -> u64 {
-        (self.0.get() >> 1).wrapping_sub(1)
-    }
-
-    #[inline]
-    pub fn is_dirty(self) -> bool {
-        self.0.get() & 1 != 0
-    }
-
-    pub fn clean(&mut self) {
-        self.0 = NonZeroU64::new(self.0.get() & !1).unwrap_or(self.0);
-    }
-}
-
-/// A key and what is remembered of it.
-#[derive(Clone, Debug)]
-struct Kept<K, M> {
-    key: K,
-    mark: M,
-}
-
-#[derive(Debug)]
-struct Bucket<K, M> {
-    table: Store<Kept<K, M>>,
-    /// Some entry has changed since the last cut.
-    touched: bool,
-    /// Some entry is part of a cut.
-    saved: bool,
-}
-
-impl<K, M> Default for Bucket<K, M> {
-    fn default() -> Self {
-        Bucket { table: Store::default(), touched: false, saved: false }
-    }
-}
-
-impl<K: Key, M: Mark> Bucket<K, M> {
-    /// Remembers a key, or changes what is remembered of it. `number` tells the slot in the bucket.
-    #[inline]
-    fn insert_or(
-        &mut self,
-        hash: u64,
-        key: K,
-        mark: M,
-        number: impl Fn(&M) -> u64,
-        known: impl FnOnce(&mut M),
-    ) -> bool {
-        let dirty = mark.is_dirty();
-        let found = self.table.find_or_insert(
-            table_hash(hash, number(&mark)),
-            Kept { key, mark },
-            |kept, new| kept.key == new.key && number(&kept.mark) == number(&new.mark),
-            |kept| table_hash(kept.key.stable_hash(), number(&kept.mark)),
-        );
-        let new = found.is_none();
-        match found {
-            Some(kept) => {
-                known(&mut kept.mark);
-                self.touched |= kept.mark.is_dirty();
-            }
-            None => {
-                self.touched |= dirty;
-                self.saved |= !dirty;
-            }
-        }
-        new
-    }
-}
-
-/// A bucket of a single slot, which is all that there is: rows find it once for many of them.
-#[derive(Debug)]
-pub struct Alone<'a, K, M> {
-    bucket: &'a mut Bucket<K, M>,
-    start: i64,
-    len: &'a mut usize,
-}
-
-impl<K: Key, M: Mark> Alone<'_, K, M> {
-    /// How long an instant in it is after its start.
-    #[inline]
-    pub fn offset(&self, time: EventTime) -> u64 {
-        time.micros().wrapping_sub(self.start) as u64
-    }
-
-    /// Asks for the memory in which a key would be.
-    #[inline]
-    pub fn warm(&self, hash: u64) {
-        self.bucket.table.warm(hash);
-    }
-
-    /// Remembers a key; if it is known, what is remembered may change instead. Whether it was not.
-    #[inline]
-    pub fn insert_or(&mut self, hash: u64, key: K, mark: M, known: impl FnOnce(&mut M)) -> bool {
-        let new = self.bucket.insert_or(hash, key, mark, |_| 0, known);
-        *self.len += usize::from(new);
-        new
-    }
-}
 
 /// Where a slot is.
 #[derive(Clone, Copy, Debug)]
@@ -461,10 +333,4 @@ impl<K: Key, M: Mark> Slots<K, M> {
 #[inline]
 fn time_at(start: i64, offset: u64) -> EventTime {
     EventTime::from_micros(start.wrapping_add(offset as i64))
-}
-
-/// Entries of one key in several slots of a bucket must not all queue at one place of its table.
-#[inline]
-fn table_hash(hash: u64, number: u64) -> u64 {
-    hash.wrapping_add(number.wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }

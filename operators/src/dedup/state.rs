@@ -13,8 +13,11 @@
 //! Where a duplicate prolongs the horizon, it counts like a copy that passed for those to come: a
 //! copy passes iff no copy at all was less than `ttl` from it.
 
+mod judge;
+
 use super::Horizon;
-use super::slots::{Alone, Mark, Slots, Stamped};
+use super::mark::{Mark, Stamped};
+use super::slots::Slots;
 use crate::key::Key;
 use crate::state::{Corrupt, Entry, Saver};
 use crate::tick::Fuel;
@@ -153,42 +156,6 @@ pub struct DedupState<K, M = Once> {
     slots: Slots<K, M>,
 }
 
-/// Judges copies, the next of many.
-#[derive(Debug)]
-pub(super) enum Judge<'a, K, M> {
-    /// All of them are in one slot, and nothing is remembered but there.
-    OneSlot(Alone<'a, K, M>),
-    AnySlot(&'a mut DedupState<K, M>),
-}
-
-impl<K: Key, M: Memory> Judge<'_, K, M> {
-    /// Asks for the memory that a hash will need: asked for all copies before they are judged, it comes
-    /// for all at once.
-    #[inline]
-    pub fn warm(&self, hash: u64, time: EventTime) {
-        match self {
-            Judge::OneSlot(alone) => alone.warm(hash),
-            Judge::AnySlot(state) => state.slots.warm(state.slots.slot(time), hash),
-        }
-    }
-
-    /// The same as [`DedupState::insert`].
-    #[inline]
-    pub fn insert(&mut self, hash: u64, key: K, time: EventTime) -> Verdict {
-        match self {
-            Judge::OneSlot(alone) => {
-                let offset = alone.offset(time);
-                let known = |mark: &mut M| mark.duplicate(offset);
-                match alone.insert_or(hash, key, M::passed(offset), known) {
-                    true => Verdict::First,
-                    false => Verdict::Duplicate,
-                }
-            }
-            Judge::AnySlot(state) => state.insert(hash, key, time),
-        }
-    }
-}
-
 impl<K: Key> DedupState<K> {
     /// Nothing passed yet.
     pub fn new(horizon: Horizon) -> Self {
@@ -207,15 +174,6 @@ impl<K: Key, M: Memory> DedupState<K, M> {
     /// How far it reaches.
     pub fn horizon(&self) -> Horizon {
         self.slots.horizon()
-    }
-
-    /// To judge copies of which many are to come, all of them between two instants.
-    #[inline]
-    pub(super) fn between(&mut self, first: EventTime, last: EventTime) -> Judge<'_, K, M> {
-        match !self.horizon().ttl().is_zero() && self.slots.are_alone(first, last) {
-            true => Judge::OneSlot(self.slots.alone(first)),
-            false => Judge::AnySlot(self),
-        }
     }
 
     /// Judges a copy, and keeps it if it is the first. `hash` is the key's

@@ -101,6 +101,33 @@ fn horizon(ttl: i64, lateness: i64) -> Horizon {
 proptest! {
     #![proptest_config(crate::testing::cases(3_000))]
 
+    /// Copies judged many at a time are judged as one after the other.
+    #[test]
+    fn many_at_a_time((ttl, lateness, rows) in case(), many in 1..12_usize) {
+        let horizon = horizon(ttl, lateness);
+        let mut one = DedupState::new(horizon);
+        let mut all = DedupState::new(horizon);
+        let mut refreshed = [(); 2].map(|()| DedupState::refreshing(horizon));
+        for rows in rows.chunks(many) {
+            let rows = || rows.iter().map(|&(key, at)| {
+                (key.stable_hash(), key, EventTime::from_micros(at))
+            });
+            let first = rows().map(|(.., at)| at).min().unwrap();
+            let last = rows().map(|(.., at)| at).max().unwrap();
+            let mut judge = all.between(first, last);
+            rows().for_each(|(hash, _, at)| judge.warm(hash, at));
+            for (hash, key, at) in rows() {
+                prop_assert_eq!(judge.insert(hash, key, at), one.insert(hash, key, at));
+            }
+            let [one, all] = &mut refreshed;
+            let mut judge = all.between(first, last);
+            for (hash, key, at) in rows() {
+                prop_assert_eq!(judge.insert(hash, key, at), one.insert(hash, key, at));
+            }
+        }
+        prop_assert_eq!(all.len(), one.len());
+    }
+
     #[test]
     fn agrees_with_the_model_for_all_cuts(
         (ttl, lateness, rows) in case(),
@@ -144,6 +171,20 @@ proptest! {
 
 fn offer(state: &mut DedupState<u64>, key: u64, time: i64) -> Verdict {
     state.insert(key.stable_hash(), key, EventTime::from_micros(time))
+}
+
+#[test]
+fn a_slot_that_is_alone_is_found_once_for_many() {
+    let mut state = DedupState::new(horizon(100, 0));
+    let mut in_one_slot = |insert: i64, [first, last]: [i64; 2]| {
+        let [insert, first, last] = [insert, first, last].map(EventTime::from_micros);
+        state.insert(7_u8.stable_hash(), 7, insert);
+        matches!(state.between(first, last), judge::Judge::OneSlot(_))
+    };
+    assert!(in_one_slot(5, [0, 99]));
+    assert!(!in_one_slot(5, [0, 100]));
+    assert!(!in_one_slot(5, [100, 101]));
+    assert!(!in_one_slot(250, [0, 99]));
 }
 
 #[test]
