@@ -32,6 +32,11 @@ mod out;
 mod random;
 mod run;
 
+/// How many bytes large tables have now that no allocator knows of, as they are mapped apart.
+pub fn mapped() -> usize {
+    crate::huge::mapped()
+}
+
 pub use feed::{Feed, Step};
 pub use out::Out;
 pub use random::{Row, cases, cuts, feeds, feeds_of, judged};
