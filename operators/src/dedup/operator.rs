@@ -159,8 +159,8 @@ impl<K: Key, D: Data, F: Fn(&D) -> K + 'static, M: Memory + 'static> TickLogic<D
                     [a.min(row.time), b.max(row.time)]
                 });
             let horizon = self.state.horizon();
-            let mut judge = self.state.between(first, last);
-            next.iter().zip(&self.ahead).for_each(|(row, (hash, _))| judge.warm(*hash, row.time));
+            let mut batch = self.state.between(first, last);
+            next.iter().zip(&self.ahead).for_each(|(row, (hash, _))| batch.warm(*hash, row.time));
             for ((hash, key), row) in self.ahead.drain(..).zip(rows.by_ref()) {
                 let row = match in_time(row, before, horizon) {
                     Ok(row) => row,
@@ -170,7 +170,7 @@ impl<K: Key, D: Data, F: Fn(&D) -> K + 'static, M: Memory + 'static> TickLogic<D
                         continue;
                     }
                 };
-                match judge.insert(hash, key, row.time) {
+                match batch.insert(hash, key, row.time) {
                     Verdict::First => {
                         passed += 1;
                         out.rows.push(row);

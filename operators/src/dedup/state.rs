@@ -13,7 +13,7 @@
 //! Where a duplicate prolongs the horizon, it counts like a copy that passed for those to come: a
 //! copy passes iff no copy at all was less than `ttl` from it.
 
-mod judge;
+mod batch;
 
 use super::Horizon;
 use super::mark::{Mark, Stamped};

@@ -2,11 +2,11 @@
 //!
 //! Entries stand in arrays ([`Array`]), all in one as long as they are few. An array that is full becomes
 //! twice as long; one of many megabytes is split in two instead, by the next bit of the hash, so that no
-//! row ever waits for millions of entries to move. A directory tells which array has which hashes (extendible hashing: Fagin,
-//! Nievergelt, Pippenger and Strong, 1979).
+//! row ever waits for millions of entries to move. A directory tells which array has which hashes
+//! (extendible hashing: Fagin, Nievergelt, Pippenger and Strong, 1979).
 //!
 //! Arrays with equal shares of the hashes would all be full at about the same time, and the table half
-//! empty after that. So the shares are uneven, the largest twice as large as the smallest, and arrays grow
+//! empty after that. So the shares are uneven, the largest nearly twice as large as the smallest, and arrays grow
 //! one after the other: all of them together are about 0.54 full whatever they hold (spiral storage:
 //! Martin, 1979).
 //!

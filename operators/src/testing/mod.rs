@@ -32,15 +32,15 @@ mod out;
 mod random;
 mod run;
 
-/// How many bytes large tables have now that no allocator knows of, as they are mapped apart.
-pub fn mapped() -> usize {
-    crate::huge::mapped()
-}
-
 pub use feed::{Feed, Step};
 pub use out::Out;
 pub use random::{Row, cases, cuts, feeds, feeds_of, judged};
 pub use run::{Cut, Ran, Workers, run, run_cut};
+
+/// How many bytes large tables have now that no allocator knows of, as they are mapped apart.
+pub fn mapped() -> usize {
+    crate::huge::mapped()
+}
 
 /// Sorted, so that multisets compare.
 pub fn sorted<R: Ord>(mut rows: Vec<R>) -> Vec<R> {

@@ -114,15 +114,15 @@ proptest! {
             });
             let first = rows().map(|(.., at)| at).min().unwrap();
             let last = rows().map(|(.., at)| at).max().unwrap();
-            let mut judge = all.between(first, last);
-            rows().for_each(|(hash, _, at)| judge.warm(hash, at));
+            let mut batch = all.between(first, last);
+            rows().for_each(|(hash, _, at)| batch.warm(hash, at));
             for (hash, key, at) in rows() {
-                prop_assert_eq!(judge.insert(hash, key, at), one.insert(hash, key, at));
+                prop_assert_eq!(batch.insert(hash, key, at), one.insert(hash, key, at));
             }
             let [one, all] = &mut refreshed;
-            let mut judge = all.between(first, last);
+            let mut batch = all.between(first, last);
             for (hash, key, at) in rows() {
-                prop_assert_eq!(judge.insert(hash, key, at), one.insert(hash, key, at));
+                prop_assert_eq!(batch.insert(hash, key, at), one.insert(hash, key, at));
             }
         }
         prop_assert_eq!(all.len(), one.len());
@@ -179,7 +179,7 @@ fn a_slot_that_is_alone_is_found_once_for_many() {
     let mut in_one_slot = |insert: i64, [first, last]: [i64; 2]| {
         let [insert, first, last] = [insert, first, last].map(EventTime::from_micros);
         state.insert(7_u8.stable_hash(), 7, insert);
-        matches!(state.between(first, last), judge::Judge::OneSlot(_))
+        matches!(state.between(first, last), batch::Batch::OneSlot(_))
     };
     assert!(in_one_slot(5, [0, 99]));
     assert!(!in_one_slot(5, [0, 100]));

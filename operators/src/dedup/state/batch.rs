@@ -5,22 +5,22 @@ use crate::dedup::bucket::Alone;
 use crate::key::Key;
 use crate::time::EventTime;
 
-/// Judges copies, the next of many.
+/// Copies that are judged one after the other, the next of many.
 #[derive(Debug)]
-pub enum Judge<'a, K, M> {
+pub enum Batch<'a, K, M> {
     /// All of them are in one slot, and nothing is remembered but there.
     OneSlot(Alone<'a, K, M>),
     AnySlot(&'a mut DedupState<K, M>),
 }
 
-impl<K: Key, M: Memory> Judge<'_, K, M> {
+impl<K: Key, M: Memory> Batch<'_, K, M> {
     /// Asks for the memory that a hash will need: asked for all copies before they are judged, it comes
     /// for all at once.
     #[inline]
     pub fn warm(&self, hash: u64, time: EventTime) {
         match self {
-            Judge::OneSlot(alone) => alone.warm(hash),
-            Judge::AnySlot(state) => state.slots.warm(state.slots.slot(time), hash),
+            Batch::OneSlot(alone) => alone.warm(hash),
+            Batch::AnySlot(state) => state.slots.warm(state.slots.slot(time), hash),
         }
     }
 
@@ -28,7 +28,7 @@ impl<K: Key, M: Memory> Judge<'_, K, M> {
     #[inline]
     pub fn insert(&mut self, hash: u64, key: K, time: EventTime) -> Verdict {
         match self {
-            Judge::OneSlot(alone) => {
+            Batch::OneSlot(alone) => {
                 let offset = alone.offset(time);
                 let known = |mark: &mut M| mark.duplicate(offset);
                 match alone.insert_or(hash, key, M::passed(offset), known) {
@@ -36,7 +36,7 @@ impl<K: Key, M: Memory> Judge<'_, K, M> {
                     false => Verdict::Duplicate,
                 }
             }
-            Judge::AnySlot(state) => state.insert(hash, key, time),
+            Batch::AnySlot(state) => state.insert(hash, key, time),
         }
     }
 }
@@ -48,10 +48,10 @@ impl<K: Key, M: Memory> DedupState<K, M> {
         &mut self,
         first: EventTime,
         last: EventTime,
-    ) -> Judge<'_, K, M> {
+    ) -> Batch<'_, K, M> {
         match !self.horizon().ttl().is_zero() && self.slots.are_alone(first, last) {
-            true => Judge::OneSlot(self.slots.alone(first)),
-            false => Judge::AnySlot(self),
+            true => Batch::OneSlot(self.slots.alone(first)),
+            false => Batch::AnySlot(self),
         }
     }
 }
