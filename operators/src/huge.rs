@@ -7,15 +7,22 @@
 //!
 //! Large tables are mapped apart from all other memory. If they were taken from the heap, parts of the heap
 //! would be mapped in large pages from then on, and every small piece that is given back to the system
-//! and asked for again would have 2 MiB cleared for it.
+//! and asked for again would have 2 MiB cleared for it. What one table gives back the next one gets, which
+//! needs no clearing at all: 64 MiB of it are kept, the rest goes back to the system.
+
+#[cfg_attr(all(target_os = "linux", not(miri)), path = "huge/pages.rs")]
+#[cfg_attr(not(all(target_os = "linux", not(miri))), path = "huge/heap.rs")]
+mod pages;
+#[cfg(all(target_os = "linux", not(miri)))]
+mod spare;
 
 use std::alloc::Layout;
 use std::ptr::NonNull;
 
 use allocator_api2::alloc::{AllocError, Allocator, Global};
 
-/// Memory of less than this is not worth a page of 2 MiB.
-const WORTH: usize = 4 << 20;
+/// Bytes of a large page. Less memory is not worth one.
+pub(crate) const LARGE: usize = 2 << 20;
 const PAGE: usize = 4 << 10;
 /// Bytes of a line of the cache.
 const LINE: usize = 64;
@@ -31,7 +38,7 @@ pub(crate) struct Huge;
 unsafe impl Allocator for Huge {
     #[inline]
     fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
-        match layout.size() < WORTH {
+        match layout.size() < LARGE {
             true => Global.allocate(in_lines(layout)),
             false => pages::map(layout),
         }
@@ -39,7 +46,7 @@ unsafe impl Allocator for Huge {
 
     #[inline]
     unsafe fn deallocate(&self, memory: NonNull<u8>, layout: Layout) {
-        match layout.size() < WORTH {
+        match layout.size() < LARGE {
             // SAFETY: the caller's promises are those that are asked for here.
             true => unsafe { Global.deallocate(memory, in_lines(layout)) },
             // SAFETY: the same.
@@ -58,90 +65,6 @@ fn in_lines(layout: Layout) -> Layout {
 #[cfg(any(test, feature = "testing"))]
 pub(crate) fn mapped() -> usize {
     pages::MAPPED.load(std::sync::atomic::Ordering::Relaxed)
-}
-
-#[cfg(all(target_os = "linux", not(miri)))]
-#[allow(unsafe_code)]
-mod pages {
-    use std::alloc::Layout;
-    use std::ptr::{self, NonNull};
-    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-
-    use allocator_api2::alloc::AllocError;
-
-    use super::PAGE;
-
-    const LARGE: usize = 2 << 20;
-
-    pub static MAPPED: AtomicUsize = AtomicUsize::new(0);
-
-    /// Maps memory that begins with a large page, and that has large pages if the system has them.
-    pub fn map(layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
-        let bytes = layout.size().next_multiple_of(PAGE);
-        let all = bytes.checked_add(LARGE).ok_or(AllocError)?;
-        if layout.align() > LARGE {
-            return Err(AllocError);
-        }
-        let (access, kind) =
-            (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-        // SAFETY: new memory wherever the system has room for it touches nothing that is there.
-        let begin = unsafe { libc::mmap(ptr::null_mut(), all, access, kind, -1, 0) };
-        if begin == libc::MAP_FAILED {
-            return Err(AllocError);
-        }
-        let before = begin.addr().next_multiple_of(LARGE) - begin.addr();
-        let memory = begin.wrapping_byte_add(before);
-        // SAFETY: all three are parts of what was just mapped, and nobody knows of it yet; advice may fail,
-        // and is only advice then.
-        unsafe {
-            if before > 0 {
-                libc::munmap(begin, before);
-            }
-            if all - before > bytes {
-                libc::munmap(memory.wrapping_byte_add(bytes), all - before - bytes);
-            }
-            libc::madvise(memory, bytes, libc::MADV_HUGEPAGE);
-        }
-        MAPPED.fetch_add(layout.size(), Relaxed);
-        let memory = NonNull::new(memory.cast::<u8>()).ok_or(AllocError)?;
-        Ok(NonNull::slice_from_raw_parts(memory, layout.size()))
-    }
-
-    /// # Safety
-    ///
-    /// The memory was mapped for this layout, and is not used any more.
-    pub unsafe fn unmap(memory: NonNull<u8>, layout: Layout) {
-        let bytes = layout.size().next_multiple_of(PAGE);
-        // SAFETY: as the caller promises.
-        unsafe { libc::munmap(memory.as_ptr().cast(), bytes) };
-        MAPPED.fetch_sub(layout.size(), Relaxed);
-    }
-}
-
-#[cfg(not(all(target_os = "linux", not(miri))))]
-#[allow(unsafe_code)]
-mod pages {
-    use std::alloc::Layout;
-    use std::ptr::NonNull;
-    use std::sync::atomic::AtomicUsize;
-
-    use allocator_api2::alloc::{AllocError, Allocator, Global};
-
-    use super::in_lines;
-
-    pub static MAPPED: AtomicUsize = AtomicUsize::new(0);
-
-    pub fn map(layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
-        Global.allocate(in_lines(layout))
-    }
-
-    /// # Safety
-    ///
-    /// The memory was given for this layout, and is not used any more.
-    pub unsafe fn unmap(memory: NonNull<u8>, layout: Layout) {
-        // SAFETY: as the caller promises.
-        unsafe { Global.deallocate(memory, in_lines(layout)) };
-    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! A hash table that only grows, laid out for rows that come in batches.
 //!
 //! Entries stand in arrays ([`Array`]), all in one as long as they are few. An array that is full becomes
-//! twice as long; one of many megabytes is split in two instead, by the next bit of the hash, so that no
-//! row ever waits for millions of entries to move. A directory tells which array has which hashes
+//! twice as long; one as long as a large page of memory gives half of its entries to a new one instead,
+//! by the next bit of the hash. So a large table takes memory from the system only once, and no row ever
+//! waits for more than a page of entries to move. A directory tells which array has which hashes
 //! (extendible hashing: Fagin, Nievergelt, Pippenger and Strong, 1979).
 //!
 //! Arrays with equal shares of the hashes would all be full at about the same time, and the table half
@@ -21,6 +22,8 @@ use std::vec;
 
 use array::Array;
 
+use crate::huge;
+
 /// Places of the smallest array.
 const FIRST: usize = 16;
 /// With so many places a single array is cut up.
@@ -28,7 +31,7 @@ const SINGLE: usize = if cfg!(test) { 1 << 7 } else { 1 << 12 };
 /// How many bits of the hash it is cut up by.
 const CUT: u32 = 4;
 /// An array of so many bytes is split and not made longer.
-const MOST: usize = if cfg!(test) { 1 << 12 } else { 8 << 20 };
+const MOST: usize = if cfg!(test) { 1 << 12 } else { huge::LARGE };
 
 /// Entries with a hash. `E` is compared by the caller, who gives the hash of each.
 #[derive(Debug)]
@@ -48,6 +51,9 @@ impl<E> Default for Store<E> {
 }
 
 impl<E> Store<E> {
+    /// Places of an array that is split and not made longer.
+    const MOST: usize = Array::<E>::places_in(MOST);
+
     pub fn len(&self) -> usize {
         self.len
     }
@@ -141,7 +147,9 @@ impl<E> Store<E> {
                 array.lengthen(places * 3 / 2, rehash);
             } else if single {
                 self.cut_up(rehash);
-            } else if array.bytes() < MOST || !self.can_tell_apart(at) {
+            } else if places < Self::MOST {
+                self.arrays[at].lengthen((places * 2).min(Self::MOST), rehash);
+            } else if !self.can_tell_apart(at) {
                 self.arrays[at].lengthen(places * 2, rehash);
             } else {
                 self.split(at, mixed, rehash);
@@ -152,10 +160,9 @@ impl<E> Store<E> {
     /// The single array becomes several.
     fn cut_up<R: Fn(&E) -> u64>(&mut self, rehash: &R) {
         let old = std::mem::take(self);
-        let places = old.places() >> CUT;
         self.rest -= CUT;
         self.directory = (0..1 << CUT).collect();
-        self.arrays.extend(self.directory.iter().map(|_| Array::new(places, CUT)));
+        self.arrays.extend(self.directory.iter().map(|_| Array::new(SINGLE >> CUT, CUT)));
         self.len = old.len;
         for entry in old {
             let mixed = rehash(&entry);
@@ -180,16 +187,9 @@ impl<E> Store<E> {
 
     /// Gives those of an array whose next bit is set to one of their own. `mixed` is one of its hashes.
     fn split<R: Fn(&E) -> u64>(&mut self, at: usize, mixed: u64, rehash: &R) {
-        let Array { depth, .. } = self.arrays[at];
-        let places = self.arrays[at].places();
-        let mut halves = [(); 2].map(|()| Array::new(places, depth + 1));
-        for entry in std::mem::take(&mut self.arrays[at]) {
-            let mixed = rehash(&entry);
-            let half = &mut halves[(share(mixed) >> (63 - depth)) as usize & 1];
-            half.put(mixed, entry);
-        }
-        let [low, high] = halves;
-        self.arrays[at] = low;
+        let array = &mut self.arrays[at];
+        let depth = array.depth;
+        let high = array.split(rehash, |mixed| share(mixed) >> (63 - depth) & 1 == 1);
         let new = u32::try_from(self.arrays.len()).expect("there are fewer arrays than bytes");
         self.arrays.push(high);
         // Of the numbers in a row that lead to the array, the second half.

@@ -66,6 +66,12 @@ impl<E> Array<E> {
         array
     }
 
+    /// How many places, in whole groups, need at most so many bytes.
+    pub const fn places_in(bytes: usize) -> usize {
+        let group = size_of::<Group<E>>();
+        if group >= bytes { GROUP } else { bytes / group * GROUP }
+    }
+
     pub fn bytes(&self) -> usize {
         self.groups.capacity() * size_of::<Group<E>>() + self.tags.capacity() * GROUP
     }
@@ -89,6 +95,26 @@ impl<E> Array<E> {
         let longer = Array::new(places, self.depth);
         let old = std::mem::replace(self, longer);
         old.into_iter().for_each(|entry| self.put(rehash(&entry), entry));
+    }
+
+    /// An array as long as this one gets those of its entries that move, all others stay.
+    pub fn split(&mut self, rehash: impl Fn(&E) -> u64, moves: impl Fn(u64) -> bool) -> Self {
+        self.depth += 1;
+        let mut other = Array::new(self.places(), self.depth);
+        // Behind a group that is not full, no entry is from before it: one that stays always finds
+        // a place where it was, or nearer to where it belongs.
+        let free = self.groups.iter().position(|group| group[GROUP - 1].is_none());
+        let first = free.map_or(0, |group| group + 1);
+        for group in (first..self.groups.len()).chain(0..first) {
+            for place in 0..GROUP {
+                if let Some(entry) = self.groups[group][place].take() {
+                    self.len -= 1;
+                    let mixed = rehash(&entry);
+                    if moves(mixed) { &mut other } else { &mut *self }.put(mixed, entry);
+                }
+            }
+        }
+        other
     }
 
     #[inline]
