@@ -116,17 +116,16 @@ impl<K: Key, F, A, S, W: SideBySide> Windows<K, F, A, S, W> {
         Some(place)
     }
 
-    /// Takes in a row of which it is known where it belongs. Whether its key is new there; `None` if it
-    /// is late.
+    /// Takes in a row of which it is known where it belongs. Whether its key is new there.
     #[inline(always)]
-    fn add<D>(&mut self, place: Option<usize>, hash: u64, key: K, row: &Timed<D>) -> Option<bool>
+    fn add<D>(&mut self, place: usize, hash: u64, key: K, row: &Timed<D>) -> bool
     where
         A: Aggregate<D, State = S>,
     {
-        let keys = &mut self.buckets[place?].keys;
+        let keys = &mut self.buckets[place].keys;
         let (state, new) = keys.entry(hash, key, self.epoch, || self.aggregate.create());
         self.aggregate.add_at(state, row.time, &row.data);
-        Some(new)
+        new
     }
 }
 
@@ -145,12 +144,9 @@ where
     fn apply(&mut self, before: EventTime, rows: &mut Vec<Timed<D>>, out: &mut Emit<Self::Out, D>) {
         let (all, mut late, mut created) = (rows.len() as u64, 0, 0);
         let seen = |row: &Timed<D>| row.seen_frontier().max(before);
-        let mut count = |row: Timed<D>, added: Option<bool>| match added {
-            Some(new) => created += u64::from(new),
-            None => {
-                late += 1;
-                out.side.push(Timed { behind: row.time.behind(seen(&row)), ..row });
-            }
+        let mut leave = |row: Timed<D>| {
+            late += 1;
+            out.side.push(Timed { behind: row.time.behind(seen(&row)), ..row });
         };
         let mut rows = rows.drain(..);
         let mut ahead = std::mem::take(&mut self.ahead);
@@ -169,15 +165,34 @@ where
                 }
             }
             for ((place, hash, key), row) in ahead.drain(..).zip(rows.by_ref()) {
-                let added = self.add(place, hash, key, &row);
-                count(row, added);
+                match place {
+                    Some(place) => created += u64::from(self.add(place, hash, key, &row)),
+                    None => leave(row),
+                }
             }
         }
         self.ahead = ahead;
-        for row in rows {
-            let (key, place) = ((self.key)(&row.data), self.place(row.time, seen(&row)));
-            let added = self.add(place, key.stable_hash(), key, &row);
-            count(row, added);
+        let mut next = rows.next();
+        while let Some(mut row) = next {
+            let Some(place) = self.place(row.time, seen(&row)) else {
+                leave(row);
+                next = rows.next();
+                continue;
+            };
+            // Rows come in runs, in which the window is looked up once.
+            let Bucket { window, keys } = &mut self.buckets[place];
+            let (window, gone) = (*window, window.end.plus(self.lateness));
+            next = loop {
+                let key = (self.key)(&row.data);
+                let create = || self.aggregate.create();
+                let (state, new) = keys.entry(key.stable_hash(), key, self.epoch, create);
+                self.aggregate.add_at(state, row.time, &row.data);
+                created += u64::from(new);
+                match rows.next() {
+                    Some(next) if window.contains(next.time) && seen(&next) < gone => row = next,
+                    next => break next,
+                }
+            };
         }
         self.counters.kept.add(all - late);
         self.counters.late.add(late);
