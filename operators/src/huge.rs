@@ -7,8 +7,8 @@
 //!
 //! Large tables are mapped apart from all other memory. If they were taken from the heap, parts of the heap
 //! would be mapped in large pages from then on, and every small piece that is given back to the system
-//! and asked for again would have 2 MiB cleared for it. What one table gives back the next one gets, which
-//! needs no clearing at all: up to 64 MiB of it are kept, the rest goes back to the system.
+//! and asked for again would have 2 MiB cleared for it. Of the pages that tables give back some are kept,
+//! up to 64 MiB: the next table that asks for one gets it, and nothing need be cleared.
 
 #[cfg_attr(all(target_os = "linux", not(miri)), path = "huge/pages.rs")]
 #[cfg_attr(not(all(target_os = "linux", not(miri))), path = "huge/heap.rs")]

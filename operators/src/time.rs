@@ -176,6 +176,13 @@ impl<D> Timed<D> {
         if self.behind.is_zero() { EventTime::MIN } else { self.time.plus(self.behind) }
     }
 
+    /// Whether that frontier was before an instant which is itself after the row's time.
+    #[inline(always)]
+    pub(crate) fn saw_before(&self, after: EventTime) -> bool {
+        let ahead = after.0.wrapping_sub(self.time.0) as u64;
+        (self.behind.0 as u64) < ahead
+    }
+
     /// The same row with other data.
     #[inline]
     pub fn map<E>(self, f: impl FnOnce(D) -> E) -> Timed<E> {

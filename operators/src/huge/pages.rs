@@ -47,8 +47,8 @@ pub fn map(layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
 pub unsafe fn unmap(memory: NonNull<u8>, layout: Layout) {
     let bytes = layout.size().next_multiple_of(PAGE);
     MAPPED.fetch_sub(layout.size(), Relaxed);
-    let too_many = spare().keep(bytes, Begin(memory));
-    for (bytes, Begin(memory)) in too_many {
+    let kept = spare().keep(bytes, Begin(memory));
+    if let Err(Begin(memory)) = kept {
         // SAFETY: it was mapped as long as this, and is neither used nor kept any more.
         unsafe { libc::munmap(memory.as_ptr().cast(), bytes) };
     }

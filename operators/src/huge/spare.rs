@@ -1,45 +1,35 @@
-//! Memory that tables gave back, for those to come.
+//! Pages that tables gave back, for those to come.
 //!
-//! Tables come and go with their windows and buckets, and take the same steps as they grow: what one gives
-//! back is as long as what the next one asks for.
+//! Tables come and go with their windows and buckets. Most of what large ones give back is as long as one
+//! large page, by which they grow. What is longer is as long as hardly anything that is asked for later.
 
-use std::collections::VecDeque;
+use super::LARGE;
 
-/// So many bytes are kept at most.
-const MOST: usize = 64 << 20;
+/// So many pages are kept at most: 64 MiB.
+const MOST: usize = (64 << 20) / LARGE;
 
-/// Pieces of memory, each with its length, the one that was given back first at the front.
+/// Pieces of memory, each a large page.
 pub struct Spare<M> {
-    pieces: VecDeque<(usize, M)>,
-    bytes: usize,
+    pages: Vec<M>,
 }
 
 impl<M> Spare<M> {
     pub const fn new() -> Self {
-        Spare { pieces: VecDeque::new(), bytes: 0 }
+        Spare { pages: Vec::new() }
     }
 
-    /// A piece of exactly this length, of several the one that was used last.
+    /// A piece of this length, the one that was used last.
     pub fn take(&mut self, bytes: usize) -> Option<M> {
-        let at = self.pieces.iter().rposition(|(length, _)| *length == bytes)?;
-        let (_, piece) = self.pieces.remove(at)?;
-        self.bytes -= bytes;
-        Some(piece)
+        if bytes == LARGE { self.pages.pop() } else { None }
     }
 
-    /// Keeps a piece, and gives away those that are too many now.
-    pub fn keep(&mut self, bytes: usize, piece: M) -> Vec<(usize, M)> {
-        if bytes > MOST {
-            return vec![(bytes, piece)];
+    /// Keeps a piece of this length, or gives it back if it is not one to keep.
+    pub fn keep(&mut self, bytes: usize, piece: M) -> Result<(), M> {
+        if bytes != LARGE || self.pages.len() == MOST {
+            return Err(piece);
         }
-        self.pieces.push_back((bytes, piece));
-        self.bytes += bytes;
-        let mut gone = 0;
-        while self.bytes > MOST {
-            self.bytes -= self.pieces[gone].0;
-            gone += 1;
-        }
-        self.pieces.drain(..gone).collect()
+        self.pages.push(piece);
+        Ok(())
     }
 }
 
@@ -47,32 +37,25 @@ impl<M> Spare<M> {
 mod tests {
     use super::*;
 
-    fn keep(spare: &mut Spare<char>, mib: usize, piece: char) -> Vec<(usize, char)> {
-        let gone = spare.keep(mib << 20, piece).into_iter();
-        gone.map(|(bytes, piece)| (bytes >> 20, piece)).collect()
-    }
-
     #[test]
-    fn a_piece_of_the_same_length_is_taken_the_newest_first() {
+    fn pages_are_kept_and_the_newest_is_taken_first() {
         let mut spare = Spare::new();
-        for (mib, piece) in [(2, 'a'), (4, 'b'), (2, 'c')] {
-            assert_eq!(keep(&mut spare, mib, piece), []);
+        assert_eq!(spare.take(LARGE), None);
+        for page in 0..MOST {
+            assert_eq!(spare.keep(LARGE, page), Ok(()));
         }
-        assert_eq!([(); 3].map(|()| spare.take(2 << 20)), [Some('c'), Some('a'), None]);
-        assert_eq!(spare.take(3 << 20), None);
-        assert_eq!(spare.take(4 << 20), Some('b'));
-        assert_eq!(spare.bytes, 0);
+        assert_eq!(spare.keep(LARGE, MOST), Err(MOST));
+        assert_eq!([(); 2].map(|()| spare.take(LARGE)), [Some(MOST - 1), Some(MOST - 2)]);
+        assert_eq!(spare.keep(LARGE, 77), Ok(()));
+        assert_eq!(spare.take(LARGE), Some(77));
     }
 
     #[test]
-    fn what_is_too_much_goes_the_oldest_first() {
+    fn what_is_longer_is_not_kept() {
         let mut spare = Spare::new();
-        assert_eq!(keep(&mut spare, 40, 'a'), []);
-        assert_eq!(keep(&mut spare, 20, 'b'), []);
-        assert_eq!(keep(&mut spare, 6, 'c'), [(40, 'a')]);
-        assert_eq!(keep(&mut spare, 38, 'd'), []);
-        assert_eq!(keep(&mut spare, 64, 'e'), [(20, 'b'), (6, 'c'), (38, 'd')]);
-        assert_eq!(keep(&mut spare, 65, 'f'), [(65, 'f')]);
-        assert_eq!((spare.bytes, spare.take(65 << 20)), (64 << 20, None));
+        assert_eq!(spare.keep(LARGE + 1, 'a'), Err('a'));
+        assert_eq!(spare.keep(LARGE, 'b'), Ok(()));
+        assert_eq!(spare.take(LARGE + 1), None);
+        assert_eq!(spare.take(LARGE), Some('b'));
     }
 }

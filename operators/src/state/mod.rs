@@ -33,7 +33,7 @@ pub use keeper::Keeper;
 pub use saver::Saver;
 pub use shape::Shape;
 pub use snapshot::{OperatorState, Snapshot};
-pub use table::{Epoch, Table};
+pub use table::{Epoch, Packed, Table};
 
 use serde::de::DeserializeOwned;
 

@@ -14,6 +14,7 @@ use crate::huge::Huge;
 use crate::key::Key;
 use crate::prefetch::prefetch_whole;
 use crate::tick::Fuel;
+pub use packed::Packed;
 use places::Places;
 
 /// The number of the cut that changes made now will be part of.
@@ -221,14 +222,17 @@ impl<K: Key, V> Table<K, V> {
     /// Takes out up to so many entries of a table that is dropped as a whole, in no order: where it
     /// was saved it is to be dropped there by its bucket.
     pub fn drain_some(&mut self, most: usize) -> impl Iterator<Item = (K, V)> {
+        self.take_some(most).map(|slot| (slot.key, slot.value))
+    }
+
+    fn take_some(&mut self, most: usize) -> impl Iterator<Item = Slot<K, V>> {
         // Emptying a table at once is cheaper than entry by entry, and leaves no tombstones.
         let all = most >= self.slots.len();
         let (whole, part) = match all {
             true => (Some(self.slots.drain()), None),
             false => (None, Some(self.slots.extract_if(|_| true).take(most))),
         };
-        let slots = whole.into_iter().flatten().chain(part.into_iter().flatten());
-        slots.map(|slot| (slot.key, slot.value))
+        whole.into_iter().flatten().chain(part.into_iter().flatten())
     }
 
     /// Makes an emptied table as good as new. Returns whether any entry of it was saved.
@@ -362,6 +366,7 @@ impl<K: Key, V> Table<K, V> {
     }
 }
 
+mod packed;
 mod places;
 #[cfg(test)]
 mod tests;

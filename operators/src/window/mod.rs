@@ -75,6 +75,7 @@ mod custom;
 mod firing;
 mod global;
 mod many;
+mod near;
 mod pane;
 mod parts;
 mod pool;

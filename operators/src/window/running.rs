@@ -106,6 +106,11 @@ impl<K, S> Running<K, S> {
         self.queues.is_empty()
     }
 
+    /// How many keys there are.
+    pub fn keys(&self) -> usize {
+        self.queues.len()
+    }
+
     /// Its memory in bytes; what keys and values own elsewhere is not counted.
     pub fn bytes(&self) -> usize {
         self.queues.allocation_size() + self.partials * size_of::<(i64, S)>()
@@ -133,6 +138,11 @@ impl<K, S: Clone> Queue<K, S> {
         match &mut self.total {
             Some(total) => merge(total, state),
             None => self.total = Some(state.clone()),
+        }
+        // Nearly always it is newer than all others.
+        if self.back.last().is_none_or(|&(newest, _)| newest < last) {
+            self.back.push((last, state.clone()));
+            return 1;
         }
         let at = self.back.partition_point(|&(other, _)| other < last);
         match self.back.get_mut(at).filter(|(other, _)| *other == last) {

@@ -17,40 +17,21 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::ahead::{AHEAD, is_large};
+use super::near::Near;
 use super::pool::{Pool, bound_of};
 use super::running::Running;
 use super::sliding::Sliding;
-use super::{Pane, Window, WindowResult};
+use super::{Pane, WindowResult};
 use crate::aggregate::Aggregate;
 use crate::events::Data;
 use crate::key::Key;
 use crate::observe::Counters;
-use crate::state::{Corrupt, Entry, Epoch, Saver, Shape, State};
+use crate::state::{Corrupt, Entry, Epoch, Packed, Saver, Shape, State};
 use crate::tick::{Emit, Fuel, Now, TickLogic};
 use crate::time::{EventTime, Span, Timed};
 
-/// How many slices in a row are found without a search. A power of two.
-const NEAR: usize = 64;
-
 /// The first and the last window of a partial result.
 type Interval = (i128, i128);
-
-/// A slice, and where its partials are while rows are on time for all its windows.
-#[derive(Clone, Copy)]
-struct Run {
-    time: Window,
-    /// From this frontier on a row is late for the slice's first window.
-    ripe: EventTime,
-    place: usize,
-}
-
-impl Run {
-    /// Whether a row is in the slice and on time, judged by a frontier.
-    #[inline]
-    fn takes(&self, time: EventTime, seen: EventTime) -> bool {
-        self.time.contains(time) && seen < self.ripe
-    }
-}
 
 /// What becomes of a row.
 enum Place {
@@ -62,19 +43,11 @@ enum Place {
     Late,
 }
 
-/// What has become of a row.
-enum Added {
-    /// It counts, and its key is new there or not.
-    To(bool),
-    Gap,
-    Late,
-}
-
 /// What is being done about a window that is complete.
 #[derive(Clone, Copy)]
 enum Step {
-    /// Partials are taken into the running ones, up to this place of a table.
-    Take(usize),
+    /// Partials are taken into the running ones.
+    Take,
     /// Results are given, up to this place of a table.
     Give(usize),
     /// Partials are let go.
@@ -91,14 +64,11 @@ pub struct Slices<K, F, A, S> {
     /// Partials of windows that are all open yet.
     waiting: BTreeMap<Interval, usize>,
     /// Partials that have been taken, the last window first. They are kept to be saved.
-    taken: BTreeMap<Interval, usize>,
+    taken: BTreeMap<Interval, Packed<K, S>>,
     tables: Pool<K, S>,
     running: Running<K, S>,
-    /// The slices of rows not long before, by the last digits of their numbers.
-    near: [Option<Run>; NEAR],
-    /// Which of them the row before was in.
-    run: usize,
-    inverse: u64,
+    /// The slices of rows not long before.
+    near: Near,
     /// Whether the tables are too large for the caches.
     large: bool,
     /// For a few rows to come, where they belong, and what they are found by.
@@ -127,9 +97,7 @@ impl<K: Key, F, A, S> Slices<K, F, A, S> {
             taken: BTreeMap::new(),
             tables: Pool::default(),
             running: Running::default(),
-            near: [None; NEAR],
-            run: 0,
-            inverse: by.inverse(),
+            near: Near::new(&by),
             large: false,
             ahead: Vec::new(),
             fired: i128::MIN,
@@ -146,14 +114,12 @@ impl<K: Key, F, A, S> Slices<K, F, A, S> {
         *self.waiting.entry(interval).or_insert_with(|| self.tables.take())
     }
 
-    /// Where a row at this time counts. Rows are in one of a few slices, so that it takes a multiplication
-    /// and a comparison to find it.
+    /// Where a row counts.
     #[inline(always)]
-    fn place(&mut self, time: EventTime, seen: EventTime, missed: &mut u64) -> Place {
-        self.run = self.by.slice_hint(time, self.inverse) % NEAR;
-        match &self.near[self.run] {
-            Some(run) if run.takes(time, seen) => Place::At(run.place),
-            _ => self.find(time, seen, missed),
+    fn place<D>(&mut self, row: &Timed<D>, before: EventTime, missed: &mut u64) -> Place {
+        match self.near.place(row) {
+            Some(place) => Place::At(place),
+            None => self.find(row.time, row.seen_frontier().max(before), missed),
         }
     }
 
@@ -166,7 +132,7 @@ impl<K: Key, F, A, S> Slices<K, F, A, S> {
         let ripe = self.by.window(slice.first).end.plus(self.lateness);
         if seen < ripe {
             let place = self.partials((slice.first, slice.last));
-            self.near[self.run] = Some(Run { time: slice.time, ripe, place });
+            self.near.note(time, slice.time, ripe, place);
             return Place::At(place);
         }
         let first = self.by.complete(seen, self.lateness) + 1;
@@ -177,21 +143,16 @@ impl<K: Key, F, A, S> Slices<K, F, A, S> {
         Place::At(self.partials((first, slice.last)))
     }
 
-    /// Takes in a row of which it is known where it belongs.
+    /// Takes in a row of which it is known where it belongs. Whether its key is new there.
     #[inline(always)]
-    fn add<D>(&mut self, place: Place, hash: u64, key: K, row: &Timed<D>) -> Added
+    fn add<D>(&mut self, place: usize, hash: u64, key: K, row: &Timed<D>) -> bool
     where
         A: Aggregate<D, State = S>,
     {
-        let place = match place {
-            Place::At(place) => place,
-            Place::Gap => return Added::Gap,
-            Place::Late => return Added::Late,
-        };
         let create = || self.aggregate.create();
         let (state, new) = self.tables[place].entry(hash, key, self.epoch, create);
         self.aggregate.add_at(state, row.time, &row.data);
-        Added::To(new)
+        new
     }
 
     /// The next window that has records.
@@ -227,11 +188,12 @@ impl<K: Key, F, A, S> Slices<K, F, A, S> {
     }
 
     fn measure(&mut self) {
-        let bytes = self.tables.bytes(self.waiting.values().chain(self.taken.values()));
+        let bytes = self.tables.bytes(self.waiting.values());
+        let taken: usize = self.taken.values().map(Packed::bytes).sum();
         // Rows go to a few of the slices at a time.
         let largest = self.waiting.values().map(|&place| self.tables[place].bytes()).max();
         self.large = largest.is_some_and(is_large);
-        self.counters.bytes.set((bytes + self.running.bytes()) as u64);
+        self.counters.bytes.set((bytes + taken + self.running.bytes()) as u64);
         self.counters.open.set(self.open());
         self.counters.oldest.set(self.oldest().map(|number| self.by.window(number).start));
     }
@@ -251,21 +213,18 @@ where
     fn apply(&mut self, before: EventTime, rows: &mut Vec<Timed<D>>, out: &mut Emit<Self::Out, D>) {
         let (all, mut late, mut filtered, mut missed, mut created) =
             (rows.len() as u64, 0, 0, 0, 0);
-        let seen = |row: &Timed<D>| row.seen_frontier().max(before);
-        let mut count = |row: Timed<D>, added: Added| match added {
-            Added::To(new) => created += u64::from(new),
-            Added::Gap => filtered += 1,
-            Added::Late => {
-                late += 1;
-                out.side.push(Timed { behind: row.time.behind(seen(&row)), ..row });
-            }
+        let mut leave = |row: Timed<D>| {
+            late += 1;
+            out.side
+                .push(Timed { behind: row.time.behind(row.seen_frontier().max(before)), ..row });
         };
+        self.near.advance(before);
         let mut rows = rows.drain(..);
         let mut ahead = std::mem::take(&mut self.ahead);
         while self.large && rows.len() > 0 {
             for row in rows.as_slice().iter().take(AHEAD) {
                 let key = (self.key)(&row.data);
-                let place = self.place(row.time, seen(row), &mut missed);
+                let place = self.place(row, before, &mut missed);
                 let hash = key.stable_hash();
                 if let Place::At(place) = place {
                     self.tables[place].ask(hash);
@@ -278,16 +237,23 @@ where
                 }
             }
             for ((place, hash, key), row) in ahead.drain(..).zip(rows.by_ref()) {
-                let added = self.add(place, hash, key, &row);
-                count(row, added);
+                match place {
+                    Place::At(place) => created += u64::from(self.add(place, hash, key, &row)),
+                    Place::Gap => filtered += 1,
+                    Place::Late => leave(row),
+                }
             }
         }
         self.ahead = ahead;
         for row in rows {
-            let key = (self.key)(&row.data);
-            let place = self.place(row.time, seen(&row), &mut missed);
-            let added = self.add(place, key.stable_hash(), key, &row);
-            count(row, added);
+            match self.place(&row, before, &mut missed) {
+                Place::At(place) => {
+                    let key = (self.key)(&row.data);
+                    created += u64::from(self.add(place, key.stable_hash(), key, &row));
+                }
+                Place::Gap => filtered += 1,
+                Place::Late => leave(row),
+            }
         }
         self.counters.kept.add(all - late - filtered);
         self.counters.late.add(late);
@@ -303,7 +269,7 @@ where
             let (number, step) = match self.firing {
                 Some(firing) => firing,
                 None => match self.next(now.before).filter(|&next| next <= due) {
-                    Some(next) => (next, Step::Take(0)),
+                    Some(next) => (next, Step::Take),
                     None => break,
                 },
             };
@@ -312,7 +278,7 @@ where
                 return false;
             }
             let next = match step {
-                Step::Take(from) => self.take(number, from, fuel),
+                Step::Take => self.take(number, fuel),
                 Step::Give(from) => self.give(number, from, fuel, out),
                 Step::Drop => self.let_go(number, fuel),
             };
@@ -328,7 +294,7 @@ where
 
 impl<K: Key, F, A, S: Clone> Slices<K, F, A, S> {
     /// Takes in what the window is the first for.
-    fn take<D>(&mut self, number: i128, from: usize, fuel: &mut Fuel) -> Option<Step>
+    fn take<D>(&mut self, number: i128, fuel: &mut Fuel) -> Option<Step>
     where
         A: Aggregate<D, State = S>,
     {
@@ -338,18 +304,17 @@ impl<K: Key, F, A, S: Clone> Slices<K, F, A, S> {
         };
         let ((first, last), place) = (*entry.key(), *entry.get());
         let (aggregate, running) = (&self.aggregate, &mut self.running);
-        let mut looked = 1;
-        let on = self.tables[place].visit(from, fuel.left(), |key, state| {
-            looked += 1;
+        let (table, taken) = (&mut self.tables[place], self.taken.entry((last, first)));
+        let moved = taken.or_default().take(table, fuel.left(), |key, state| {
             running.take(key, state, last, |to, from| aggregate.merge(to, from));
         });
-        fuel.burn(looked);
-        if on.is_none() {
+        fuel.burn(moved.max(1));
+        if table.is_empty() {
             entry.remove();
-            self.taken.insert((last, first), place);
-            self.near = [None; NEAR];
+            self.tables.give_back(place);
+            self.near.clear();
         }
-        Some(Step::Take(on.unwrap_or(0)))
+        Some(Step::Take)
     }
 
     /// Gives the results of a window.
@@ -366,6 +331,7 @@ impl<K: Key, F, A, S: Clone> Slices<K, F, A, S> {
         let (window, aggregate) = (self.by.window(number), &self.aggregate);
         let last = window.last();
         let before = out.rows.len();
+        out.rows.reserve(self.running.keys().min(fuel.left()));
         let merge = |to: &mut S, from: &S| aggregate.merge(to, from);
         let on = self.running.give(number, from, fuel, merge, |key, state| {
             let value = aggregate.finish(state);
@@ -378,13 +344,14 @@ impl<K: Key, F, A, S: Clone> Slices<K, F, A, S> {
 
     /// Lets go of the partials whose last window it was.
     fn let_go(&mut self, number: i128, fuel: &mut Fuel) -> Option<Step> {
-        let entry = self.taken.first_entry().filter(|entry| entry.key().0 <= number)?;
-        let table = &mut self.tables[*entry.get()];
-        let gone = table.drain_some(fuel.left()).count();
+        let first = self.taken.first_entry().filter(|entry| entry.key().0 <= number);
+        let mut entry = first?;
+        let partials = entry.get_mut();
+        let gone = partials.let_go(fuel.left());
         fuel.burn(gone.max(1));
         self.counters.held.set(self.counters.held.get() - gone as u64);
-        if table.is_empty() {
-            self.dropped |= self.tables.give_back(entry.remove());
+        if partials.is_empty() {
+            self.dropped |= entry.remove().was_saved();
         }
         Some(Step::Drop)
     }
@@ -402,12 +369,16 @@ where
     }
 
     fn save(&mut self, fuel: &mut Fuel, out: &mut Saver) -> bool {
-        let waiting = self.waiting.iter().map(|(&(first, last), &place)| (first, last, place));
-        let taken = self.taken.iter().map(|(&(last, first), &place)| (first, last, place));
-        for (first, last, place) in waiting.chain(taken) {
-            let (table, bucket) = (&mut self.tables[place], bound_of(last).min(i64::MAX - 1));
-            let under = u64::try_from(last - first).expect("windows are in order");
-            if !table.save_under((0, bucket), &under, self.epoch, fuel, out, |state| state) {
+        let at = |last| (0, bound_of(last).min(i64::MAX - 1));
+        let under = |first, last| u64::try_from(last - first).expect("windows are in order");
+        for (&(first, last), &place) in &self.waiting {
+            let (table, under) = (&mut self.tables[place], under(first, last));
+            if !table.save_under(at(last), &under, self.epoch, fuel, out, |state| state) {
+                return false;
+            }
+        }
+        for (&(last, first), taken) in &mut self.taken {
+            if !taken.save_under(at(last), &under(first, last), self.epoch, fuel, out) {
                 return false;
             }
         }

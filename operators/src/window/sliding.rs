@@ -133,21 +133,9 @@ impl Sliding {
         number * i128::from(self.slide) + i128::from(self.offset)
     }
 
-    /// What [`slice_hint`](Self::slice_hint) multiplies with, so that it need not divide.
-    pub(super) fn inverse(&self) -> u64 {
-        u64::MAX / self.slide as u64
-    }
-
-    /// A number that instants of one slice share, and that those of slices near it have not, but for
-    /// instants before 1970 and the ends of time, where it may say anything.
-    #[inline(always)]
-    pub(super) fn slice_hint(&self, time: EventTime, inverse: u64) -> usize {
-        let (shifted, slide) = (time.micros().wrapping_sub(self.offset) as u64, self.slide as u64);
-        // At most one less than the quotient.
-        let less = ((u128::from(shifted) * u128::from(inverse)) >> 64) as u64;
-        let rest = shifted.wrapping_sub(less.wrapping_mul(slide));
-        let (number, rest) = if rest >= slide { (less + 1, rest - slide) } else { (less, rest) };
-        (number as usize).wrapping_mul(2) | usize::from(rest >= self.shape.1 as u64)
+    /// The offset and the slide of the windows, and how long after a window's start another one ends.
+    pub(super) fn grid(&self) -> (i64, u64, u64) {
+        (self.offset, self.slide.unsigned_abs(), self.shape.1.unsigned_abs())
     }
 
     /// The slice an instant is in; `None` in a gap.

@@ -189,7 +189,7 @@ where
                 self.aggregate.add_at(state, row.time, &row.data);
                 created += u64::from(new);
                 match rows.next() {
-                    Some(next) if window.contains(next.time) && seen(&next) < gone => row = next,
+                    Some(next) if window.contains(next.time) && next.saw_before(gone) => row = next,
                     next => break next,
                 }
             };
@@ -216,7 +216,8 @@ where
                 Timed::on_time(last, WindowResult { key, window, value, pane: Pane::FINAL })
             };
             let fired = keys.len().min(fuel.left());
-            out.rows.extend(keys.drain_some(fired).map(result));
+            out.rows.reserve(fired);
+            keys.drain_some(fired).map(result).for_each(|row| out.rows.push(row));
             fuel.burn(fired.max(1));
             self.counters.fired.add(fired as u64);
             self.counters.held.set(self.counters.held.get() - fired as u64);
