@@ -79,6 +79,7 @@ mod near;
 mod pane;
 mod parts;
 mod pool;
+mod queue;
 mod running;
 mod slices;
 mod sliding;
