@@ -13,7 +13,7 @@ const NEAR: usize = 64;
 
 /// A slice, and where its partials are while rows are on time for all its windows.
 #[derive(Clone, Copy)]
-struct Slice {
+struct Known {
     time: Window,
     /// From this frontier on a row is late for the slice's first window.
     ripe: EventTime,
@@ -21,14 +21,14 @@ struct Slice {
 }
 
 /// Takes no row.
-const NONE: Slice = {
+const NONE: Known = {
     let time = Window { start: EventTime::MIN, end: EventTime::MIN };
-    Slice { time, ripe: EventTime::MIN, place: 0 }
+    Known { time, ripe: EventTime::MIN, place: 0 }
 };
 
 /// Slices by the last digits of their numbers.
 pub(super) struct Near {
-    slices: [Slice; NEAR],
+    slices: [Known; NEAR],
     /// Up to here the frontier has been heard of.
     frontier: EventTime,
     offset: i64,
@@ -74,7 +74,7 @@ impl Near {
 
     /// Makes a slice known, by an instant that is in it.
     pub fn note(&mut self, time: EventTime, slice: Window, ripe: EventTime, place: usize) {
-        self.slices[self.at(time)] = Slice { time: slice, ripe, place };
+        self.slices[self.at(time)] = Known { time: slice, ripe, place };
     }
 
     /// Forgets the slices that rows are late for by this frontier, whatever they saw themselves.
@@ -83,11 +83,6 @@ impl Near {
             self.frontier = frontier;
             self.slices.iter_mut().filter(|slice| slice.ripe <= frontier).for_each(|it| *it = NONE);
         }
-    }
-
-    /// Forgets all.
-    pub fn clear(&mut self) {
-        self.slices = [NONE; NEAR];
     }
 }
 
@@ -152,7 +147,7 @@ mod tests {
         assert_eq!(places(&near), [Some(100), None, None, Some(110)]);
         near.advance(EventTime::from_micros(110));
         assert_eq!(places(&near), [None, None, None, Some(110)]);
-        near.clear();
+        near.advance(EventTime::from_micros(120));
         assert_eq!(places(&near), [None; 4]);
     }
 }

@@ -19,8 +19,8 @@
 
 use crate::prefetch::prefetch;
 
-/// How many partials lie between those that are asked for ahead and those that leave: some lines' worth.
-const LINE: usize = 8;
+/// How many partials before it leaves the memory of one is asked for: some lines' worth.
+const AHEAD: usize = 8;
 
 /// The oldest and the newest of some partials, in this order; the other way round if there is none. They are
 /// kept beside the key, so that partials which stay where they are need not be fetched from memory.
@@ -120,7 +120,7 @@ impl<K, S: Clone> Queue<K, S> {
                     None => self.front_ends = NONE,
                 }
                 // What is next to go is in another line of memory now and then.
-                let next = self.front.len().saturating_sub(LINE);
+                let next = self.front.len().saturating_sub(AHEAD);
                 self.front.get(next).into_iter().for_each(prefetch);
             }
             // What is in front is older: the back has its turn when there is nothing.
