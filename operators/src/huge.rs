@@ -8,7 +8,9 @@
 //! Large tables are mapped apart from all other memory. If they were taken from the heap, parts of the heap
 //! would be mapped in large pages from then on, and every small piece that is given back to the system
 //! and asked for again would have 2 MiB cleared for it. Of the pages that tables give back some are kept,
-//! up to 64 MiB: the next table that asks for one gets it, and nothing need be cleared.
+//! up to 128 MiB: they are moved to where the next table asks for memory, and nothing need be cleared. To
+//! clear one took 0.3 ms where that was measured, on a virtual machine, and 5 ms where the host had to find
+//! the memory too; to move one takes 0.01 ms.
 
 #[cfg_attr(all(target_os = "linux", not(miri)), path = "huge/pages.rs")]
 #[cfg_attr(not(all(target_os = "linux", not(miri))), path = "huge/heap.rs")]
@@ -72,19 +74,47 @@ mod tests {
     use super::*;
     use allocator_api2::vec::Vec;
 
+    fn numbers(values: usize, from: u32) -> Vec<u32, Huge> {
+        let mut all = Vec::with_capacity_in(values, Huge);
+        assert!(all.capacity() >= values);
+        all.extend((0..values as u32).map(|n| n + from));
+        all
+    }
+
     #[test]
     fn memory_is_memory_whatever_its_pages() {
         for values in [0, 1, 1_000, 3_000, 3 << 20] {
-            let mut all = Vec::with_capacity_in(values, Huge);
-            assert!(all.capacity() >= values);
-            all.extend(0..values as u32);
+            let all = numbers(values, 0);
             assert!(all.iter().copied().eq(0..values as u32));
-            assert!(values < 1_024 || all.as_ptr().addr() % LINE == 0);
+            assert!(values < 1_024 || all.as_ptr().addr().is_multiple_of(LINE));
             assert!(
                 values < 3 << 20
                     || cfg!(any(not(target_os = "linux"), miri))
                     || mapped() >= values * 4
             );
         }
+    }
+
+    /// Pages that one piece gave back are in several others afterwards, each with what is its own.
+    #[test]
+    fn pages_go_from_piece_to_piece() {
+        const STEP: usize = LARGE / 4;
+        let pieces = |thread: u32| {
+            let mut held = std::collections::VecDeque::new();
+            for round in 0..60u32 {
+                let values = STEP + (round * 7 + thread) as usize % 11 * STEP / 2;
+                let from = thread << 24 | round << 16;
+                held.push_back((from, numbers(values, from)));
+                if held.len() == 3 {
+                    let (from, all) = held.pop_front().expect("there are three");
+                    assert!(all.iter().copied().eq((0..all.len() as u32).map(|n| n + from)));
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                scope.spawn(move || pieces(thread));
+            }
+        });
     }
 }

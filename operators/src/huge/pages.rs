@@ -14,16 +14,31 @@ use super::{LARGE, PAGE};
 /// How many bytes are mapped and used.
 pub static MAPPED: AtomicUsize = AtomicUsize::new(0);
 
+static SPARE: Mutex<Spare<Begin>> = Mutex::new(Spare::new());
+
 /// Where mapped memory begins.
+#[derive(Clone, Copy)]
 struct Begin(NonNull<u8>);
 
 // SAFETY: memory that nobody uses may be used by any thread.
 unsafe impl Send for Begin {}
 
-static SPARE: Mutex<Spare<Begin>> = Mutex::new(Spare::new());
+impl Begin {
+    /// So many bytes further. It is in the same mapped memory.
+    fn after(self, bytes: usize) -> Self {
+        let there = NonNull::new(self.0.as_ptr().wrapping_byte_add(bytes));
+        Begin(there.expect("memory does not end at its last address"))
+    }
 
-fn spare() -> MutexGuard<'static, Spare<Begin>> {
-    SPARE.lock().unwrap_or_else(PoisonError::into_inner)
+    /// # Safety
+    ///
+    /// So many bytes are mapped from here on, and are neither used nor kept any more.
+    unsafe fn give_back(self, bytes: usize) {
+        if bytes > 0 {
+            // SAFETY: as the caller promises.
+            unsafe { libc::munmap(self.0.as_ptr().cast(), bytes) };
+        }
+    }
 }
 
 /// Memory that begins with a large page, and that has large pages if the system has them.
@@ -32,11 +47,8 @@ pub fn map(layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
         return Err(AllocError);
     }
     let bytes = layout.size().checked_next_multiple_of(PAGE).ok_or(AllocError)?;
-    let kept = spare().take(bytes);
-    let memory = match kept {
-        Some(Begin(memory)) => memory,
-        None => map_new(bytes)?,
-    };
+    let kept = if bytes == LARGE { take() } else { None };
+    let Begin(memory) = kept.map_or_else(|| map_of(bytes), Ok)?;
     MAPPED.fetch_add(layout.size(), Relaxed);
     Ok(NonNull::slice_from_raw_parts(memory, layout.size()))
 }
@@ -45,16 +57,64 @@ pub fn map(layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
 ///
 /// The memory was mapped for this layout, and is not used any more.
 pub unsafe fn unmap(memory: NonNull<u8>, layout: Layout) {
-    let bytes = layout.size().next_multiple_of(PAGE);
+    let (bytes, memory) = (layout.size().next_multiple_of(PAGE), Begin(memory));
     MAPPED.fetch_sub(layout.size(), Relaxed);
-    let kept = spare().keep(bytes, Begin(memory));
-    if let Err(Begin(memory)) = kept {
-        // SAFETY: it was mapped as long as this, and is neither used nor kept any more.
-        unsafe { libc::munmap(memory.as_ptr().cast(), bytes) };
-    }
+    let mut pages = (0..bytes / LARGE).map(|page| memory.after(page * LARGE));
+    spare().keep(&mut pages);
+    let kept = (bytes / LARGE - pages.len()) * LARGE;
+    // SAFETY: the rest was mapped as long as this, and is neither used nor kept any more.
+    unsafe { memory.after(kept).give_back(bytes - kept) };
 }
 
-fn map_new(bytes: usize) -> Result<NonNull<u8>, AllocError> {
+fn spare() -> MutexGuard<'static, Spare<Begin>> {
+    SPARE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn take() -> Option<Begin> {
+    spare().take()
+}
+
+/// New memory, in which pages that were kept take the place of as many as there are: to move them takes
+/// a small part of the time in which the system finds and clears others.
+fn map_of(bytes: usize) -> Result<Begin, AllocError> {
+    let memory = map_new(bytes)?;
+    for page in 0..bytes / LARGE {
+        let Some(from) = take() else { break };
+        // SAFETY: the page was kept, so nobody uses it, and nobody knows of the new memory yet.
+        if let Err(error) = unsafe { put(from, memory.after(page * LARGE)) } {
+            // SAFETY: the same.
+            unsafe { memory.give_back(bytes) };
+            return Err(error);
+        }
+    }
+    Ok(memory)
+}
+
+/// Moves a page to where another is, which is given back.
+///
+/// # Safety
+///
+/// Both are mapped, and not used.
+unsafe fn put(from: Begin, to: Begin) -> Result<(), AllocError> {
+    let how = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+    let (from, to) = (from.0.as_ptr(), to.0.as_ptr());
+    // SAFETY: as the caller promises.
+    let moved = unsafe { libc::mremap(from.cast(), LARGE, LARGE, how, to) };
+    if moved != libc::MAP_FAILED {
+        return Ok(());
+    }
+    // Where the page should have gone there may be nothing now.
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
+    // SAFETY: the same.
+    let new = unsafe {
+        libc::munmap(from.cast(), LARGE);
+        libc::mmap(to.cast(), LARGE, access, kind, -1, 0)
+    };
+    if new == libc::MAP_FAILED { Err(AllocError) } else { Ok(()) }
+}
+
+fn map_new(bytes: usize) -> Result<Begin, AllocError> {
     let all = bytes.checked_add(LARGE).ok_or(AllocError)?;
     let access = libc::PROT_READ | libc::PROT_WRITE;
     let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
@@ -63,18 +123,15 @@ fn map_new(bytes: usize) -> Result<NonNull<u8>, AllocError> {
     if begin == libc::MAP_FAILED {
         return Err(AllocError);
     }
-    let before = begin.addr().next_multiple_of(LARGE) - begin.addr();
-    let memory = begin.wrapping_byte_add(before);
+    let begin = Begin(NonNull::new(begin.cast()).ok_or(AllocError)?);
+    let before = begin.0.addr().get().next_multiple_of(LARGE) - begin.0.addr().get();
+    let memory = begin.after(before);
     // SAFETY: all three are parts of what was just mapped, and nobody knows of it yet; advice may fail,
     // and is only advice then.
     unsafe {
-        if before > 0 {
-            libc::munmap(begin, before);
-        }
-        if all - before > bytes {
-            libc::munmap(memory.wrapping_byte_add(bytes), all - before - bytes);
-        }
-        libc::madvise(memory, bytes, libc::MADV_HUGEPAGE);
+        begin.give_back(before);
+        memory.after(bytes).give_back(all - before - bytes);
+        libc::madvise(memory.0.as_ptr().cast(), bytes, libc::MADV_HUGEPAGE);
     }
-    NonNull::new(memory.cast()).ok_or(AllocError)
+    Ok(memory)
 }

@@ -1,12 +1,12 @@
 //! Pages that tables gave back, for those to come.
 //!
-//! Tables come and go with their windows and buckets. Most of what large ones give back is as long as one
-//! large page, by which they grow. What is longer is as long as hardly anything that is asked for later.
+//! Tables come and go with their windows and buckets, and each takes several lengths of memory one after the
+//! other as it grows. Cut into single pages, what one gives back serves any other.
 
 use super::LARGE;
 
-/// So many pages are kept at most: 64 MiB.
-const MOST: usize = (64 << 20) / LARGE;
+/// So many pages are kept at most: 128 MiB.
+pub const MOST: usize = (128 << 20) / LARGE;
 
 /// Pieces of memory, each a large page.
 pub struct Spare<M> {
@@ -18,18 +18,15 @@ impl<M> Spare<M> {
         Spare { pages: Vec::new() }
     }
 
-    /// A piece of this length, the one that was used last.
-    pub fn take(&mut self, bytes: usize) -> Option<M> {
-        if bytes == LARGE { self.pages.pop() } else { None }
+    /// The page that was used last.
+    pub fn take(&mut self) -> Option<M> {
+        self.pages.pop()
     }
 
-    /// Keeps a piece of this length, or gives it back if it is not one to keep.
-    pub fn keep(&mut self, bytes: usize, piece: M) -> Result<(), M> {
-        if bytes != LARGE || self.pages.len() == MOST {
-            return Err(piece);
-        }
-        self.pages.push(piece);
-        Ok(())
+    /// Keeps pages as long as there is room. The others are left in the iterator.
+    pub fn keep(&mut self, pages: &mut impl Iterator<Item = M>) {
+        let room = MOST - self.pages.len();
+        self.pages.extend(pages.take(room));
     }
 }
 
@@ -40,22 +37,13 @@ mod tests {
     #[test]
     fn pages_are_kept_and_the_newest_is_taken_first() {
         let mut spare = Spare::new();
-        assert_eq!(spare.take(LARGE), None);
-        for page in 0..MOST {
-            assert_eq!(spare.keep(LARGE, page), Ok(()));
-        }
-        assert_eq!(spare.keep(LARGE, MOST), Err(MOST));
-        assert_eq!([(); 2].map(|()| spare.take(LARGE)), [Some(MOST - 1), Some(MOST - 2)]);
-        assert_eq!(spare.keep(LARGE, 77), Ok(()));
-        assert_eq!(spare.take(LARGE), Some(77));
-    }
-
-    #[test]
-    fn what_is_longer_is_not_kept() {
-        let mut spare = Spare::new();
-        assert_eq!(spare.keep(LARGE + 1, 'a'), Err('a'));
-        assert_eq!(spare.keep(LARGE, 'b'), Ok(()));
-        assert_eq!(spare.take(LARGE + 1), None);
-        assert_eq!(spare.take(LARGE), Some('b'));
+        assert_eq!(spare.take(), None);
+        let mut pages = 0..MOST + 3;
+        spare.keep(&mut pages);
+        assert_eq!(pages, MOST..MOST + 3);
+        assert_eq!([(); 2].map(|()| spare.take()), [Some(MOST - 1), Some(MOST - 2)]);
+        spare.keep(&mut pages);
+        assert_eq!(pages, MOST + 2..MOST + 3);
+        assert_eq!(spare.take(), Some(MOST + 1));
     }
 }
