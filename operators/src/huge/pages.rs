@@ -48,7 +48,7 @@ pub fn map(layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
     }
     let bytes = layout.size().checked_next_multiple_of(PAGE).ok_or(AllocError)?;
     let kept = if bytes == LARGE { take() } else { None };
-    let Begin(memory) = kept.map_or_else(|| map_of(bytes), Ok)?;
+    let Begin(memory) = kept.map_or_else(|| map_of(bytes, take), Ok)?;
     MAPPED.fetch_add(layout.size(), Relaxed);
     Ok(NonNull::slice_from_raw_parts(memory, layout.size()))
 }
@@ -76,42 +76,27 @@ fn take() -> Option<Begin> {
 
 /// New memory, in which pages that were kept take the place of as many as there are: to move them takes
 /// a small part of the time in which the system finds and clears others.
-fn map_of(bytes: usize) -> Result<Begin, AllocError> {
+fn map_of(bytes: usize, kept: impl Fn() -> Option<Begin>) -> Result<Begin, AllocError> {
     let memory = map_new(bytes)?;
-    for page in 0..bytes / LARGE {
-        let Some(from) = take() else { break };
+    let how = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+    for at in (0..bytes / LARGE).map(|page| page * LARGE) {
+        let Some(page) = kept() else { break };
+        let (from, to) = (page.0.as_ptr().cast(), memory.after(at).0.as_ptr());
         // SAFETY: the page was kept, so nobody uses it, and nobody knows of the new memory yet.
-        if let Err(error) = unsafe { put(from, memory.after(page * LARGE)) } {
-            // SAFETY: the same.
-            unsafe { memory.give_back(bytes) };
-            return Err(error);
+        if unsafe { libc::mremap(from, LARGE, LARGE, how, to) } != libc::MAP_FAILED {
+            continue;
         }
+        let rest = at + LARGE;
+        // SAFETY: the same. Where the page should have gone there may be nothing now, or already what
+        // another thread has mapped there: that place is left alone, whatever it is.
+        unsafe {
+            page.give_back(LARGE);
+            memory.give_back(at);
+            memory.after(rest).give_back(bytes - rest);
+        }
+        return map_new(bytes);
     }
     Ok(memory)
-}
-
-/// Moves a page to where another is, which is given back.
-///
-/// # Safety
-///
-/// Both are mapped, and not used.
-unsafe fn put(from: Begin, to: Begin) -> Result<(), AllocError> {
-    let how = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
-    let (from, to) = (from.0.as_ptr(), to.0.as_ptr());
-    // SAFETY: as the caller promises.
-    let moved = unsafe { libc::mremap(from.cast(), LARGE, LARGE, how, to) };
-    if moved != libc::MAP_FAILED {
-        return Ok(());
-    }
-    // Where the page should have gone there may be nothing now.
-    let access = libc::PROT_READ | libc::PROT_WRITE;
-    let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
-    // SAFETY: the same.
-    let new = unsafe {
-        libc::munmap(from.cast(), LARGE);
-        libc::mmap(to.cast(), LARGE, access, kind, -1, 0)
-    };
-    if new == libc::MAP_FAILED { Err(AllocError) } else { Ok(()) }
 }
 
 fn map_new(bytes: usize) -> Result<Begin, AllocError> {
@@ -134,4 +119,44 @@ fn map_new(bytes: usize) -> Result<Begin, AllocError> {
         libc::madvise(memory.0.as_ptr().cast(), bytes, libc::MADV_HUGEPAGE);
     }
     Ok(memory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    const BYTES: usize = 2 * LARGE + PAGE;
+
+    /// Writes and reads all of some memory, of which the first byte may be known, and gives it back.
+    fn use_up(memory: Begin, first: Option<u8>) {
+        // SAFETY: so much was mapped, and zeroed or written by this test, and nobody else has it.
+        unsafe {
+            let all = std::slice::from_raw_parts_mut(memory.0.as_ptr(), BYTES);
+            assert!(first.is_none_or(|first| all[0] == first));
+            all.fill(7);
+            assert!(all.iter().all(|&byte| byte == 7));
+            memory.give_back(BYTES);
+        }
+    }
+
+    #[test]
+    fn a_kept_page_is_what_new_memory_begins_with() {
+        let page = map_of(LARGE, || None).expect("there is memory");
+        // SAFETY: it was just mapped.
+        unsafe { page.0.write(42) };
+        let kept = Cell::new(Some(page));
+        use_up(map_of(BYTES, || kept.take()).expect("there is memory"), Some(42));
+    }
+
+    #[test]
+    fn a_page_that_cannot_be_moved_is_done_without() {
+        let page = map_of(LARGE, || None).expect("there is memory");
+        // No page begins here: the system neither moves it nor takes it back.
+        let kept = Cell::new(Some(page.after(1)));
+        use_up(map_of(BYTES, || kept.take()).expect("there is memory"), Some(0));
+        assert!(kept.take().is_none());
+        // SAFETY: nobody has used it.
+        unsafe { page.give_back(LARGE) };
+    }
 }

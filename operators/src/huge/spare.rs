@@ -6,7 +6,7 @@
 use super::LARGE;
 
 /// So many pages are kept at most: 128 MiB.
-pub const MOST: usize = (128 << 20) / LARGE;
+const MOST: usize = (128 << 20) / LARGE;
 
 /// Pieces of memory, each a large page.
 pub struct Spare<M> {
